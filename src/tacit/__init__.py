@@ -1,0 +1,35 @@
+"""Tacit: reward models from the feedback users already give. This file names the public API, nothing else."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tacit._version import __version__
+
+if TYPE_CHECKING:
+    from tacit import methods
+    from tacit.data import FeedbackLog, Signal
+    from tacit.fitting import fit
+    from tacit.model import RewardModel
+
+__all__ = ["FeedbackLog", "RewardModel", "Signal", "__version__", "fit", "methods"]
+
+_HOME = {
+    "FeedbackLog": ("tacit.data", "FeedbackLog"),
+    "Signal": ("tacit.data", "Signal"),
+    "RewardModel": ("tacit.model", "RewardModel"),
+    "fit": ("tacit.fitting", "fit"),
+    "methods": ("tacit.methods", None),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `import tacit` loads neither torch nor transformers."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'tacit' has no attribute {name!r}")
+    module_name, attribute = _HOME[name]
+    module = import_module(module_name)
+    value = module if attribute is None else getattr(module, attribute)
+    globals()[name] = value
+    return value

@@ -1,0 +1,34 @@
+"""Errors a user can mend. The CLI prints each as one line and exits with status 2.
+
+A message names the file, row or column, what was found, what was expected and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class TacitError(Exception):
+    """Base of every error that the user, not the program, has to mend."""
+
+
+class DataError(TacitError, ValueError):
+    """A log, a table or a file that cannot be used as it is."""
+
+
+class DegenerateDataError(DataError):
+    """A log that holds no information for the method: no positive, all positive, nothing observed."""
+
+
+class IdentificationError(TacitError, ValueError):
+    """Assumptions under which the quantity asked for has no answer."""
+
+
+class ConfigError(TacitError, ValueError):
+    """An option, a method or an encoder that does not exist or does not fit the others."""
+
+
+class ModelError(TacitError):
+    """A model folder that is missing, damaged or made by an incompatible version."""
+
+
+class IdentificationWarning(UserWarning):
+    """The fit will run, but the data cannot tell part of what is asked."""
