@@ -1,0 +1,53 @@
+"""How good, how sure: metrics and their intervals over prompts."""
+
+from tacit.evaluation.bootstrap import (
+    Interval,
+    Weighted,
+    bootstrap,
+    paired_difference,
+    weighted_auroc,
+    weighted_mean,
+    weighted_within_prompt,
+)
+from tacit.evaluation.metrics import (
+    auroc,
+    best_of_n_regret,
+    brier,
+    comparable_prompts,
+    ece,
+    grpo_agreement,
+    mae,
+    ndcg,
+    nll,
+    pearson,
+    r2,
+    rmse,
+    seed_spearman,
+    spearman,
+    within_prompt_accuracy,
+)
+
+__all__ = [
+    "Interval",
+    "Weighted",
+    "auroc",
+    "best_of_n_regret",
+    "bootstrap",
+    "brier",
+    "comparable_prompts",
+    "ece",
+    "grpo_agreement",
+    "mae",
+    "ndcg",
+    "nll",
+    "paired_difference",
+    "pearson",
+    "r2",
+    "rmse",
+    "seed_spearman",
+    "spearman",
+    "weighted_auroc",
+    "weighted_mean",
+    "weighted_within_prompt",
+    "within_prompt_accuracy",
+]

@@ -1,0 +1,198 @@
+"""Intervals: the grouped bootstrap, which draws whole prompts and never single rows.
+
+Answers to one prompt resemble each other, so rows are not independent and an interval over rows would be
+too short. A *draw* gives every prompt a weight 0, 1, 2, … (how often it was drawn) and every row the weight
+of its prompt. A metric that can be computed from row weights does all draws at once:
+
+    interval = bootstrap(weighted_auroc(scores, target), groups)
+    better = paired_difference(weighted_auroc(ours, target), weighted_auroc(theirs, target), groups)
+
+Any other metric is a function of row numbers, slower and just as correct as long as it looks at no prompts:
+
+    bootstrap(lambda rows: ece(p[rows], target[rows]), groups)
+
+Legend: N rows, D draws, G groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tacit.errors import DataError
+from tacit.evaluation.metrics import FloatArray, IntArray, Numbers, check_binary, checked, pair_shares
+
+_CELLS = 4_000_000
+"""Row weights held at once: 32 MB of float64."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the range that holds 95 % of its bootstrap draws; all NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A metric that can be computed from row weights.
+
+    `over` turns weights [D, N] into values [D], NaN where a draw leaves the metric undefined.
+    """
+
+    over: Callable[[FloatArray], FloatArray]
+
+
+Metric = Weighted | Callable[[IntArray], float]
+
+
+def bootstrap(metric: Metric, groups: Numbers, *, draws: int = 1000, seed: int = 0) -> Interval:
+    """Put a 95 % percentile interval around a metric by drawing groups with replacement.
+
+    Args:
+        metric: a `Weighted` metric, or a function from row numbers [any length, with repeats] to a float. Such
+            a function sees a prompt that was drawn twice as one prompt with double rows: metrics inside prompts
+            need `weighted_within_prompt` or `weighted_mean` of a value per prompt.
+        groups: [N] the prompt of each row: what is drawn.
+        draws: number of draws.
+        seed: of the draws. The same seed and groups give the same draws for every metric.
+
+    Returns:
+        The metric on all rows and the 2.5 and 97.5 percent quantiles of the draws. Draws in which it is not
+        defined (say, one class only) are left out; if it is not defined on all rows, everything is NaN.
+
+    Raises:
+        DataError: no rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from tacit.evaluation.metrics import brier
+        >>> p, target, groups = np.array([0.9, 0.2, 0.8, 0.4]), np.array([1, 0, 1, 1]), np.array([0, 0, 1, 1])
+        >>> interval = bootstrap(weighted_mean((p - target) ** 2), groups, draws=200)
+        >>> interval.value == brier(p, target) and interval.low <= interval.value <= interval.high
+        True
+    """
+    value, drawn_D = _evaluate(metric, groups, draws, seed)
+    return _interval(value, drawn_D)
+
+
+def paired_difference(
+    first: Metric, second: Metric, groups: Numbers, *, draws: int = 1000, seed: int = 0
+) -> Interval:
+    """Put an interval around `first - second`, both computed on the same draws.
+
+    Two methods scored on the same prompts go up and down together: judge them by the paired interval.
+
+    Args:
+        first: the metric of one method, as in `bootstrap`.
+        second: the same metric of the other method.
+        groups: [N] the prompt of each row.
+        draws: number of draws.
+        seed: of the draws.
+
+    Example:
+        >>> import numpy as np
+        >>> target, groups = np.array([1, 0, 1, 0]), np.array([0, 0, 1, 1])
+        >>> same = weighted_auroc(np.array([0.9, 0.1, 0.4, 0.6]), target)
+        >>> paired_difference(same, same, groups, draws=100)
+        Interval(value=0.0, low=0.0, high=0.0)
+    """
+    first_value, first_D = _evaluate(first, groups, draws, seed)
+    second_value, second_D = _evaluate(second, groups, draws, seed)
+    return _interval(first_value - second_value, first_D - second_D)
+
+
+def weighted_mean(values: Numbers) -> Weighted:
+    """Make the metric "mean of `values`" [N] over rows: squared errors for Brier, row losses for likelihoods."""
+    v_N = np.asarray(values, dtype=np.float64)
+
+    def over(weights_DN: FloatArray) -> FloatArray:
+        return _ratio(weights_DN @ v_N, weights_DN.sum(axis=1))
+
+    return Weighted(over)
+
+
+def weighted_within_prompt(scores: Numbers, target: Numbers, groups: Numbers) -> Weighted:
+    """Make the within-prompt accuracy of `tacit.evaluation.metrics` ready for resampling."""
+    shares_G, first_G = pair_shares(scores, target, groups)
+    defined_G = ~np.isnan(shares_G)
+    shares_G, first_G = shares_G[defined_G], first_G[defined_G]
+
+    def over(weights_DN: FloatArray) -> FloatArray:
+        weights_DG = weights_DN[:, first_G]
+        return _ratio(weights_DG @ shares_G, weights_DG.sum(axis=1))
+
+    return Weighted(over)
+
+
+def weighted_auroc(scores: Numbers, target: Numbers) -> Weighted:
+    """Make the AUROC ready for resampling: the scores are sorted once, each draw is one pass over the rows.
+
+    Raises:
+        DataError: lengths differ, a value is NaN, or a target is neither 0 nor 1.
+    """
+    s_N, t_N = checked(scores, target)
+    check_binary(t_N)
+    order_N = np.argsort(s_N, kind="stable")
+    t_N = t_N[order_N]
+    # Rows with equal scores form one block; a pair inside a block counts ½.
+    starts = np.flatnonzero(np.r_[True, np.diff(s_N[order_N]) != 0])
+
+    def over(weights_DN: FloatArray) -> FloatArray:
+        sorted_DN = weights_DN[:, order_N]
+        positive = np.add.reduceat(sorted_DN * t_N, starts, axis=1)
+        negative = np.add.reduceat(sorted_DN * (1 - t_N), starts, axis=1)
+        below = np.cumsum(negative, axis=1) - negative / 2
+        return _ratio((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
+
+    return Weighted(over)
+
+
+def _evaluate(metric: Metric, groups: Numbers, draws: int, seed: int) -> tuple[float, FloatArray]:
+    """Give the metric on all rows and on each draw [D]."""
+    groups = np.asarray(groups)
+    if groups.ndim != 1 or not len(groups):
+        raise DataError(
+            f"groups: found shape {groups.shape}, expected one prompt per row and at least one row"
+        )
+    if isinstance(metric, Weighted):
+        value = float(metric.over(np.ones((1, len(groups))))[0])
+        drawn = [metric.over(weights_DN) for weights_DN in _row_weights(groups, draws, seed)]
+        return value, np.concatenate(drawn)
+    rows_N = np.arange(len(groups))
+    values = [
+        metric(np.repeat(rows_N, weights_N.astype(np.int64)))
+        for weights_DN in _row_weights(groups, draws, seed)
+        for weights_N in weights_DN
+    ]
+    return float(metric(rows_N)), np.array(values, dtype=np.float64)
+
+
+def _row_weights(groups: Numbers, draws: int, seed: int) -> Iterator[FloatArray]:
+    """Yield the draws as row weights [D, N], a few at a time so that memory stays bounded."""
+    _, index_N = np.unique(groups, return_inverse=True)
+    count = int(index_N.max()) + 1
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _CELLS // len(groups))
+    for start in range(0, draws, at_once):
+        chosen_DG = rng.integers(count, size=(min(at_once, draws - start), count))
+        offsets_D = np.arange(len(chosen_DG))[:, None] * count
+        times_DG = np.bincount((chosen_DG + offsets_D).ravel(), minlength=chosen_DG.size)
+        yield times_DG.reshape(chosen_DG.shape)[:, index_N].astype(np.float64)
+
+
+def _interval(value: float, drawn_D: FloatArray) -> Interval:
+    drawn_D = drawn_D[~np.isnan(drawn_D)]
+    if np.isnan(value) or not len(drawn_D):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(drawn_D, [0.025, 0.975])
+    return Interval(float(value), float(low), float(high))
+
+
+def _ratio(top_D: FloatArray, bottom_D: FloatArray) -> FloatArray:
+    ratio_D: FloatArray = np.divide(top_D, bottom_D, out=np.full(len(top_D), np.nan), where=bottom_D > 0)
+    return ratio_D
