@@ -54,9 +54,9 @@ def bootstrap(metric: Metric, groups: Numbers, *, draws: int = 1000, seed: int =
     """Put a 95 % percentile interval around a metric by drawing groups with replacement.
 
     Args:
-        metric: a `Weighted` metric, or a function from row numbers [any length, with repeats] to a float. Such
-            a function sees a prompt that was drawn twice as one prompt with double rows: metrics inside prompts
-            need `weighted_within_prompt` or `weighted_mean` of a value per prompt.
+        metric: a `Weighted` metric, or a function from row numbers [any length, with repeats] to a float.
+            Such a function sees a prompt that was drawn twice as one prompt with double rows: metrics
+            inside prompts need `weighted_within_prompt` or `weighted_mean` of a value per prompt.
         groups: [N] the prompt of each row: what is drawn.
         draws: number of draws.
         seed: of the draws. The same seed and groups give the same draws for every metric.
@@ -107,7 +107,7 @@ def paired_difference(
 
 
 def weighted_mean(values: Numbers) -> Weighted:
-    """Make the metric "mean of `values`" [N] over rows: squared errors for Brier, row losses for likelihoods."""
+    """Make the metric "mean of `values`" [N] over rows: squared errors for Brier, losses for likelihoods."""
     v_N = np.asarray(values, dtype=np.float64)
 
     def over(weights_DN: FloatArray) -> FloatArray:

@@ -5,8 +5,8 @@ prompt of each row, `groups` [N]. Definitions are those of the estimators' refer
 
 Two families stand here, and the difference matters for what a method may claim:
 
-* *order*: `within_prompt_accuracy`, `auroc`, `spearman`, `ndcg`, `best_of_n_regret`, `grpo_agreement`. They do
-  not change when the scores are passed through an increasing function (`grpo_agreement`: through a linear one).
+* *order*: `within_prompt_accuracy`, `auroc`, `spearman`, `ndcg`, `best_of_n_regret`, `grpo_agreement`. They
+  stay when the scores are passed through an increasing function (`grpo_agreement`: a linear one).
 * *level*: `brier`, `nll`, `ece`, `rmse`, `mae`, `r2`. They need probabilities (`nll`: logits).
 
 A quantity that the data do not define (no pair to order, one class only, constant scores in a correlation) is
@@ -35,9 +35,9 @@ Numbers = npt.NDArray[Any]
 def within_prompt_accuracy(scores: Numbers, target: Numbers, groups: Numbers) -> float:
     """Say how often the better of two answers to the same prompt has the higher score.
 
-    The mean over prompts of the share of pairs with `target[i] > target[j]` that the scores put in that order;
-    a tie in the scores counts ½. Works for binary and for graded targets. Prompts without a pair (all targets
-    equal) are left out; `comparable_prompts` counts the others. NaN if none is left.
+    The mean over prompts of the share of pairs with `target[i] > target[j]` that the scores put in that
+    order; a tie in the scores counts ½. Works for binary and for graded targets. Prompts without a pair (all
+    targets equal) are left out; `comparable_prompts` counts the others. NaN if none is left.
 
     Args:
         scores: [N] probabilities or logits.
