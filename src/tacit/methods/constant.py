@@ -1,0 +1,28 @@
+"""`constant`: one number for every response. The floor that a reward model must beat on Brier and NLL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tacit.methods.method import Head, mean_rate
+from tacit.methods.naive import Naive
+from tacit.methods.observations import Observations
+from tacit.methods.primitives import logit
+
+
+@dataclass(frozen=True)
+class Constant(Naive):
+    """Predict the observed positive rate for every response, whatever it says.
+
+    Fitted by the same loss as `naive`, with a head that sees nothing.
+    """
+
+    key: ClassVar[str] = "constant"
+    assumes: ClassVar[str] = "nothing: content-blind"
+    not_identified: ClassVar[str] = "everything but the click rate"
+    citation: ClassVar[str] = "content-blind baseline"
+
+    def heads(self, obs: Observations) -> tuple[Head, ...]:
+        """A free constant, started at the observed rate, which is already its optimum."""
+        return (Head("reward", "none", (logit(mean_rate(*obs.any_positive())),)),)

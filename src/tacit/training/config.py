@@ -1,0 +1,33 @@
+"""The knobs of head training, with their usual values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingConfig(BaseModel):
+    """How the ensemble of heads is fitted. Defaults suit a thousand to a million rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: int = Field(5, ge=1, description="ensemble size; each member holds out its own share of prompts")
+    hidden: tuple[int, ...] | None = Field(
+        None, description="reward head: () linear, (256, 64) as published; None: chosen by likelihood"
+    )
+    weight_decay: float | None = Field(
+        None, ge=0, description="decoupled decay of the reward head; None: chosen by likelihood"
+    )
+    propensity_hidden: tuple[int, ...] = Field((), description="propensity heads: () is logistic in its inputs")
+    lr: float = Field(1e-3, gt=0, description="reward head")
+    propensity_lr: float = Field(
+        1e-2, gt=0, description="other heads: larger, so that they keep pace with the reward head"
+    )
+    batch_size: int = Field(512, ge=1)
+    max_epochs: int = Field(100, ge=1)
+    patience: int = Field(12, ge=1, description="epochs without a better held-out likelihood before stopping")
+    seed: int = 0
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of the first product; auto: bf16 where the CPU multiplies it in hardware"
+    )

@@ -1,0 +1,352 @@
+"""The loop: every member of every head, one pass over shared rows, AdamW, early stopping by likelihood.
+
+Read it top to bottom. A fit is a function of its inputs and seed alone: batch order comes from (seed, epoch),
+weights from the members' seeds, so a state saved between epochs continues to the same bytes. Nothing here reads a
+gold label unless the method's loss does.
+
+Shapes: N rows of the log, B rows of a batch, M members, D features, K signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from tacit.errors import TacitError
+from tacit.methods.method import Method
+from tacit.methods.observations import Observations
+from tacit.progress import Progress, Silent
+from tacit.training.checkpoint import Checkpoint
+from tacit.training.config import TrainingConfig
+from tacit.training.heads import Layout, assign_members, forward, initial_weights, select_members
+from tacit.training.temperature import Temperatures, judge, neutral
+from tacit.training.views import Views
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which member trains on which rows, and which rows judge it.
+
+    Attributes:
+        seeds: M integers, one per member.
+        train_MN: bool [M, N].
+        held_out_MN: bool [M, N], disjoint from `train_MN`.
+        half_N: bool [N], splits held-out rows in two by prompt for cross-fitting.
+        weight_decay: M floats, for the reward head.
+    """
+
+    seeds: tuple[int, ...]
+    train_MN: Tensor
+    held_out_MN: Tensor
+    half_N: Tensor
+    weight_decay: tuple[float, ...]
+
+
+@dataclass
+class Ensemble:
+    """M trained members: layouts, weights and temperatures of every head, and how well each did."""
+
+    layouts: dict[str, Layout]
+    weights: dict[str, dict[str, Tensor]]
+    temperatures: Temperatures
+    criterion_M: Tensor
+    epoch_M: Tensor
+    epochs_run: int = 0
+    curve: list[list[float]] = field(default_factory=list)
+
+    @property
+    def members(self) -> int:
+        """M."""
+        return int(self.criterion_M.shape[0])
+
+    def logits(self, views: Views, rows_B: Tensor, *, batch: int = 4096) -> dict[str, Tensor]:
+        """Calibrated logits of all members on some rows, float32, [M, B] or [M, B, K] by head."""
+        parts = []
+        for chunk in rows_B.split(batch):
+            parts.append(self.temperatures.apply(raw_logits(self.layouts, self.weights, views, chunk)))
+        return {
+            name: parts[0][name]
+            if self.layouts[name].head.view == "none"
+            else torch.cat([part[name] for part in parts], dim=1)
+            for name in self.layouts
+        }
+
+    def pick(self, members: Sequence[int]) -> Ensemble:
+        """Some members, as an ensemble of their own."""
+        index = torch.tensor(list(members))
+        return Ensemble(
+            self.layouts,
+            {name: select_members(self.layouts[name], w, index) for name, w in self.weights.items()},
+            Temperatures(
+                {n: v[index] for n, v in self.temperatures.log_scale.items()},
+                {n: v[index] for n, v in self.temperatures.centre.items()},
+            ),
+            self.criterion_M[index],
+            self.epoch_M[index],
+            self.epochs_run,
+        )
+
+
+def raw_logits(
+    layouts: dict[str, Layout],
+    weights: dict[str, dict[str, Tensor]],
+    views: Views,
+    rows_B: Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, Tensor]:
+    """Uncalibrated logits of every head. Heads with the same view share one gathered batch."""
+    gathered: dict[str, Tensor] = {}
+    logits = {}
+    for name, layout in layouts.items():
+        x_BD = None
+        if layout.head.view != "none":
+            view = views[layout.head.view]
+            if view.name not in gathered:
+                gathered[view.name] = view.rows(rows_B, dtype if view.width >= _WIDE else torch.float32)
+            x_BD = gathered[view.name]
+        logits[name] = forward(layout, weights[name], x_BD)
+    return logits
+
+
+_WIDE = 64
+"""Columns from which the first product is worth bfloat16; narrower inputs (context, style) stay float32."""
+
+
+def train(
+    method: Method,
+    views: Views,
+    obs: Observations,
+    plan: Plan,
+    config: TrainingConfig,
+    hidden: tuple[int, ...],
+    *,
+    checkpoint: Checkpoint | None = None,
+    name: str = "heads",
+    progress: Progress | None = None,
+) -> Ensemble:
+    """Fit M members and keep each one's best epoch.
+
+    Args:
+        method: declares heads and loss.
+        views: features by the view names that the heads declare.
+        obs: N rows, labels shared or one set per member.
+        plan: rows and seeds of each member.
+        config: learning rates, batch size, patience.
+        hidden: hidden sizes of the reward head.
+        checkpoint: where to save and resume.
+        name: of this state in the checkpoint.
+        progress: told once per epoch.
+
+    Raises:
+        TacitError: the loss stops being finite.
+    """
+    state = _State.start(method, views, obs, plan, config, hidden)
+    if checkpoint is not None:
+        state.resume(checkpoint, name)
+    dtype = _first_product_dtype(config)
+    order = torch.nonzero(plan.train_MN.any(0))[:, 0]
+    counts_N = method.counts(obs)
+    weight_MN = (plan.train_MN & counts_N).to(torch.float32)
+    # The mean over a member's own rows: batches are shared, so the divisor is its expected share of one.
+    share_M = weight_MN.sum(1) / max(1, order.numel())
+    held_out = _held_out_sets(plan)
+
+    while not state.finished:
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
+        shuffled = order[torch.randperm(order.numel(), generator=generator)]
+        for rows_B in shuffled.split(config.batch_size):
+            logits = raw_logits(state.layouts, state.weights, views, rows_B, dtype)
+            loss_MB = method.loss(logits, obs.rows(rows_B)) * weight_MN[:, rows_B]
+            loss = (loss_MB.mean(1) / share_M.clamp(min=1e-9)).sum()
+            if not torch.isfinite(loss):
+                raise TacitError(
+                    f"{method.key}: the loss became {float(loss.detach())} in epoch {state.epoch}; "
+                    "lower the learning rate (lr, propensity_lr) or look for extreme context values"
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+            state.step(plan, config)
+        state.judge(method, views, obs, plan, held_out, config, dtype)
+        if progress is not None:
+            progress.advance(1, f"{name} held-out {state.best_criterion_M.mean():.4f}")
+        if checkpoint is not None and (state.finished or checkpoint.due()):
+            state.save(checkpoint, name)
+    return state.ensemble()
+
+
+def _first_product_dtype(config: TrainingConfig) -> torch.dtype:
+    if config.precision == "auto":
+        supported = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.backends.cpu.get_cpu_capability() in (
+            "AVX512",
+            "AVX512_BF16",
+            "AMX",
+        )
+        return torch.bfloat16 if supported else torch.float32
+    return torch.bfloat16 if config.precision == "bf16" else torch.float32
+
+
+def _held_out_sets(plan: Plan) -> list[tuple[Tensor, Tensor]]:
+    """Members that share their held-out rows are judged together: pairs (members, rows)."""
+    sets: dict[bytes, list[int]] = {}
+    for m, mask_N in enumerate(plan.held_out_MN):
+        sets.setdefault(mask_N.numpy().tobytes(), []).append(m)
+    return [
+        (torch.tensor(members), torch.nonzero(plan.held_out_MN[members[0]])[:, 0])
+        for members in sets.values()
+    ]
+
+
+class _State:
+    """Everything that changes during a fit."""
+
+    def __init__(self, layouts: dict[str, Layout], weights: dict[str, dict[str, Tensor]], M: int) -> None:
+        self.layouts = layouts
+        self.weights = weights
+        self.best = {name: {k: v.detach().clone() for k, v in w.items()} for name, w in weights.items()}
+        scaled = tuple(name for name, layout in layouts.items() if layout.head.view != "none")
+        self.temperatures = neutral(scaled, M)
+        self.best_temperatures = neutral(scaled, M)
+        self.best_criterion_M = torch.full((M,), float("inf"))
+        self.best_epoch_M = torch.zeros(M, dtype=torch.int64)
+        self.epoch = 0
+        self.finished = False
+        self.curve: list[list[float]] = []
+        self.optimizer: torch.optim.Optimizer
+
+    @classmethod
+    def start(
+        cls,
+        method: Method,
+        views: Views,
+        obs: Observations,
+        plan: Plan,
+        config: TrainingConfig,
+        hidden: tuple[int, ...],
+    ) -> _State:
+        layouts = {}
+        for head in method.heads(obs):
+            width = 0 if head.view == "none" else views[head.view].width
+            sizes = hidden if head.name == "reward" else config.propensity_hidden
+            if head.view == "length":
+                sizes = ()
+            layouts[head.name] = Layout(head, width, sizes)
+        weights = {name: initial_weights(layout, plan.seeds) for name, layout in layouts.items()}
+        state = cls(layouts, weights, len(plan.seeds))
+        groups = []
+        for name, tensors in weights.items():
+            lr = config.lr if name == "reward" and layouts[name].head.view == "reward" else config.propensity_lr
+            groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": lr})
+        state.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+        return state
+
+    def step(self, plan: Plan, config: TrainingConfig) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if not any(plan.weight_decay) or "reward" not in self.weights:
+            return
+        keep_M = 1 - config.lr * torch.tensor(plan.weight_decay)
+        layout = self.layouts["reward"]
+        with torch.no_grad():
+            for name, tensor in self.weights["reward"].items():
+                if name == "weight0":
+                    tensor.view(layout.inputs, keep_M.shape[0], -1).mul_(keep_M[:, None])
+                elif name.startswith("weight"):
+                    tensor.mul_(keep_M[:, None, None])
+
+    @torch.no_grad()
+    def judge(
+        self,
+        method: Method,
+        views: Views,
+        obs: Observations,
+        plan: Plan,
+        held_out: list[tuple[Tensor, Tensor]],
+        config: TrainingConfig,
+        dtype: torch.dtype,
+    ) -> None:
+        M = len(plan.seeds)
+        criterion_M = torch.empty(M)
+        for members, rows in held_out:
+            everyone = members.numel() == M
+            weights = {
+                name: w if everyone else select_members(self.layouts[name], w, members)
+                for name, w in self.weights.items()
+            }
+            logits = raw_logits(self.layouts, weights, views, rows, dtype)
+            seen = obs.members(members).rows(rows)
+            start = Temperatures(
+                {n: v[members] for n, v in self.temperatures.log_scale.items()},
+                {n: v[members] for n, v in self.temperatures.centre.items()},
+            )
+            fitted, value = judge(method, logits, seen, start, plan.half_N[rows])
+            criterion_M[members] = value
+            for n in fitted.log_scale:
+                self.temperatures.log_scale[n][members] = fitted.log_scale[n]
+                self.temperatures.centre[n][members] = fitted.centre[n]
+        self.epoch += 1
+        self.curve.append([round(float(c), 6) for c in criterion_M])
+        better = torch.nonzero(criterion_M < self.best_criterion_M - 1e-6)[:, 0]
+        if better.numel():
+            for name, layout in self.layouts.items():
+                assign_members(layout, self.best[name], self.weights[name], better)
+            for n in self.temperatures.log_scale:
+                self.best_temperatures.log_scale[n][better] = self.temperatures.log_scale[n][better]
+                self.best_temperatures.centre[n][better] = self.temperatures.centre[n][better]
+            self.best_criterion_M[better] = criterion_M[better]
+            self.best_epoch_M[better] = self.epoch
+        stale = self.epoch - int(self.best_epoch_M.max())
+        self.finished = stale >= config.patience or self.epoch >= config.max_epochs
+
+    def ensemble(self) -> Ensemble:
+        return Ensemble(
+            self.layouts,
+            self.best,
+            self.best_temperatures,
+            self.best_criterion_M,
+            self.best_epoch_M,
+            self.epoch,
+            self.curve,
+        )
+
+    def save(self, checkpoint: Checkpoint, name: str) -> None:
+        tensors: dict[str, Tensor] = {"best_criterion": self.best_criterion_M, "best_epoch": self.best_epoch_M}
+        for head, weights in self.weights.items():
+            for key, value in weights.items():
+                tensors[f"best/{head}/{key}"] = self.best[head][key]
+                if not self.finished:
+                    tensors[f"now/{head}/{key}"] = value
+                    for slot, moment in self.optimizer.state[value].items():
+                        tensors[f"adam/{head}/{key}/{slot}"] = moment
+        for kind, temperatures in (("t", self.temperatures), ("best_t", self.best_temperatures)):
+            for head in temperatures.log_scale:
+                tensors[f"{kind}/{head}/log_scale"] = temperatures.log_scale[head]
+                tensors[f"{kind}/{head}/centre"] = temperatures.centre[head]
+        checkpoint.save(name, tensors, {"epoch": self.epoch, "finished": self.finished, "curve": self.curve})
+
+    def resume(self, checkpoint: Checkpoint, name: str) -> None:
+        loaded = checkpoint.load(name)
+        if loaded is None:
+            return
+        tensors, state = loaded
+        self.epoch, self.finished, self.curve = state["epoch"], state["finished"], state["curve"]
+        self.best_criterion_M = tensors["best_criterion"]
+        self.best_epoch_M = tensors["best_epoch"]
+        with torch.no_grad():
+            for head, weights in self.weights.items():
+                for key, value in weights.items():
+                    self.best[head][key].copy_(tensors[f"best/{head}/{key}"])
+                    if self.finished:
+                        continue
+                    value.copy_(tensors[f"now/{head}/{key}"])
+                    prefix = f"adam/{head}/{key}/"
+                    self.optimizer.state[value] = {
+                        slot.removeprefix(prefix): tensor
+                        for slot, tensor in tensors.items()
+                        if slot.startswith(prefix)
+                    }
+        for kind, temperatures in (("t", self.temperatures), ("best_t", self.best_temperatures)):
+            for head in temperatures.log_scale:
+                temperatures.log_scale[head].copy_(tensors[f"{kind}/{head}/log_scale"])
+                temperatures.centre[head].copy_(tensors[f"{kind}/{head}/centre"])

@@ -1,0 +1,145 @@
+"""Choosing head size and weight decay by held-out observed likelihood, and planning who holds out what.
+
+Each member of an ensemble holds out one share of the prompts and trains on the rest, so that together the members
+judge every row once and no separate validation set is lost. All weight decays of one head size are trained in the
+same pass, as further members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tacit.methods.method import Method
+from tacit.methods.observations import Observations
+from tacit.progress import Progress
+from tacit.training.checkpoint import Checkpoint
+from tacit.training.config import TrainingConfig
+from tacit.training.engine import Ensemble, Plan, train
+from tacit.training.views import Views
+
+HIDDEN_CANDIDATES: tuple[tuple[int, ...], ...] = ((), (128, 32))
+WEIGHT_DECAY_CANDIDATES = (0.01, 0.3, 3.0)
+HOLD_OUT_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The members asked for, before the candidates of capacity multiply them.
+
+    Attributes:
+        seeds: M integers.
+        rows_MN: bool [M, N], rows that a member may use at all (an outer cross-validation leaves some out).
+        fold_N: int64 [N] in 0..HOLD_OUT_FOLDS−1, constant within a prompt.
+        hold_out: M integers, the fold by which each member is judged.
+        team: M integers; capacity is chosen once per team, by the mean criterion of its members.
+        half_N: bool [N], constant within a prompt, for cross-fitting temperatures on small held-out sets.
+    """
+
+    seeds: tuple[int, ...]
+    rows_MN: Tensor
+    fold_N: Tensor
+    hold_out: tuple[int, ...]
+    team: tuple[int, ...]
+    half_N: Tensor
+
+
+def grouped_folds(groups_N: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """A fold for every row, the same for all rows of a group; folds of nearly equal numbers of groups."""
+    names, codes = np.unique(groups_N, return_inverse=True)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    fold_of_group = np.empty(len(names), dtype=np.int64)
+    fold_of_group[shuffled] = np.arange(len(names)) % folds
+    return fold_of_group[codes]
+
+
+def roster(groups_N: NDArray[np.int64], members: int, seed: int) -> Roster:
+    """The usual ensemble: one team, member m judged by fold m."""
+    fold_N = torch.from_numpy(grouped_folds(groups_N, HOLD_OUT_FOLDS, seed))
+    rows_MN = torch.ones(members, len(groups_N), dtype=torch.bool)
+    return Roster(
+        tuple(seed * 1000 + m for m in range(members)),
+        rows_MN,
+        fold_N,
+        tuple(m % HOLD_OUT_FOLDS for m in range(members)),
+        (0,) * members,
+        torch.from_numpy(grouped_folds(groups_N, 2, seed + 1) == 0),
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was tried and kept: per team, rows of (hidden, weight decay, mean held-out criterion)."""
+
+    tried: tuple[tuple[int, tuple[int, ...], float, float], ...]
+    kept: dict[int, tuple[tuple[int, ...], float]]
+
+
+def train_best(
+    method: Method,
+    views: Views,
+    obs: Observations,
+    who: Roster,
+    config: TrainingConfig,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[Ensemble], Choice]:
+    """Train every candidate capacity and keep, for each team, the one with the best held-out criterion.
+
+    Returns:
+        One ensemble per team, in the order of team numbers, and the record of the choice.
+    """
+    learns = any(head.view == "reward" for head in method.heads(obs))
+    sizes = HIDDEN_CANDIDATES if config.hidden is None else (config.hidden,)
+    decays = WEIGHT_DECAY_CANDIDATES if config.weight_decay is None else (config.weight_decay,)
+    if not learns:
+        sizes, decays = ((),), (0.0,)
+    teams = sorted(set(who.team))
+    tried: list[tuple[int, tuple[int, ...], float, float]] = []
+    best: dict[int, tuple[float, Ensemble, tuple[tuple[int, ...], float]]] = {}
+    M = len(who.seeds)
+    repeated = obs if obs.signals_BK.ndim == 2 else obs.members(torch.arange(M).repeat(len(decays)))
+    for hidden in sizes:
+        trained = train(
+            method,
+            views,
+            repeated,
+            _plan(who, decays),
+            config,
+            hidden,
+            checkpoint=checkpoint,
+            name="head-" + ("x".join(map(str, hidden)) or "linear"),
+            progress=progress,
+        )
+        for d, decay in enumerate(decays):
+            for team in teams:
+                members = [d * M + m for m in range(M) if who.team[m] == team]
+                value = float(trained.criterion_M[members].mean())
+                tried.append((team, hidden, decay, value))
+                if team not in best or value < best[team][0]:
+                    best[team] = (value, trained.pick(members), (hidden, decay))
+    return [best[t][1] for t in teams], Choice(tuple(tried), {t: best[t][2] for t in teams})
+
+
+def _plan(who: Roster, decays: Sequence[float]) -> Plan:
+    hold_out = torch.tensor(who.hold_out)
+    held_out_MN = (who.fold_N[None] == hold_out[:, None]) & who.rows_MN
+    train_MN = who.rows_MN & ~held_out_MN
+    if not bool(train_MN.any(1).all()) or not bool(held_out_MN.any(1).all()):  # fewer prompts than folds
+        train_MN = who.rows_MN
+        held_out_MN = who.rows_MN
+    n = len(decays)
+    return Plan(
+        who.seeds * n,
+        train_MN.repeat(n, 1),
+        held_out_MN.repeat(n, 1),
+        who.half_N,
+        tuple(decay for decay in decays for _ in who.seeds),
+    )
+
