@@ -41,7 +41,7 @@ def simulate(
 
     A positive signal appears where the answer is liked and the user active, and, by mistake, with the
     misclick rate where it is not liked. A negative signal (thumbs down) swaps the roles of liked and not
-    liked. Activity does not depend on r*: what both depend on must stand in `preference_N` and `propensity_NK`.
+    liked. Given `preference_N` and `propensity_NK`, activity does not depend on r*.
 
     Each cause has its own random stream: changing the misclick rate leaves r* and activity as they were.
 
