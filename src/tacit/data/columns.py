@@ -1,0 +1,186 @@
+"""From what a file holds to what a role needs: signals of 0, 1 and null; numbers; categories. One line per error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tacit.data.raw import RawTable
+from tacit.data.texts import TEXT, is_text
+from tacit.errors import DataError
+
+_TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
+_NULL_CELLS = ("", "null", "none", "nan", "na")
+
+
+def binary(raw: RawTable, name: str, part: str) -> Any:
+    """A signal or exposure column as int8 [N] of 1, 0 and null.
+
+    Raises:
+        DataError: any other value, with its row.
+    """
+    column = raw.column(name)
+    if not isinstance(column, list):
+        kind = column.type
+        if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+            return column.cast(pa.int8()).combine_chunks()
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            known = pc.or_(pc.equal(column, 0), pc.equal(column, 1))
+            bad = pc.index(pc.fill_null(known, True), False).as_py()
+            if bad < 0:
+                return pc.cast(column, pa.int8()).combine_chunks()
+            raise _not_binary(raw, name, part, bad, column[bad].as_py())
+        if is_text(kind) and raw.text_cells:
+            return _binary_cells(raw, name, part, column)
+        column = column.to_pylist()
+    for index, value in enumerate(column):
+        if value is not None and not (isinstance(value, bool | int | float) and value in (0, 1)):
+            raise _not_binary(raw, name, part, index, value)
+    return pa.array([None if value is None else int(value) for value in column], pa.int8())
+
+
+def _binary_cells(raw: RawTable, name: str, part: str, column: Any) -> Any:
+    lowered = pc.utf8_lower(pc.utf8_trim_whitespace(column)).combine_chunks()
+    null = pc.fill_null(pc.is_in(lowered, pa.array(_NULL_CELLS, lowered.type)), True)
+    one = pc.is_in(lowered, pa.array(_TRUE, lowered.type))
+    zero = pc.is_in(lowered, pa.array(_FALSE, lowered.type))
+    bad = pc.index(pc.or_(pc.or_(one, zero), null), False).as_py()
+    if bad >= 0:
+        raise _not_binary(raw, name, part, bad, column[bad].as_py())
+    return pc.if_else(null, pa.scalar(None, pa.int8()), one.cast(pa.int8()))
+
+
+def _not_binary(raw: RawTable, name: str, part: str, index: int, value: Any) -> DataError:
+    return DataError(
+        f"{raw.where(index)}: column {name!r} ({part}) holds {_short(value)}, expected 1, 0, true, false or null; "
+        f"turn counts and ratings into 0/1 columns first"
+    )
+
+
+def number(raw: RawTable, name: str, part: str) -> Any:
+    """A numeric column as float64 [N], nulls kept.
+
+    Raises:
+        DataError: text that is no number, or NaN or infinity, with its row.
+    """
+    values = _number_or_none(raw, name)
+    if values is None:
+        index, value = _first_not_number(raw, name)
+        raise DataError(
+            f"{raw.where(index)}: column {name!r} ({part}) holds {_short(value)}, expected a number"
+        )
+    bad = pc.index(pc.fill_null(pc.is_finite(values), True), False).as_py()
+    if bad >= 0:
+        raise DataError(
+            f"{raw.where(bad)}: column {name!r} ({part}) holds {values[bad].as_py()}, expected a finite number; "
+            f"{'fill it before reading' if part == 'context' else 'write null where there is none'}"
+        )
+    return values
+
+
+def unit_interval(raw: RawTable, name: str, part: str) -> Any:
+    """A column of numbers in [0, 1], nulls kept.
+
+    Raises:
+        DataError: anything else, with its row.
+    """
+    values = number(raw, name, part)
+    inside = pc.and_(pc.greater_equal(values, 0.0), pc.less_equal(values, 1.0))
+    bad = pc.index(pc.fill_null(inside, True), False).as_py()
+    if bad >= 0:
+        raise DataError(
+            f"{raw.where(bad)}: column {name!r} ({part}) holds {values[bad].as_py():g}, expected a number from 0 to 1; "
+            f"rescale it, for instance stars from 1 to 5 as (stars - 1) / 4"
+        )
+    return values
+
+
+def context(raw: RawTable, name: str) -> Any:
+    """A context column: float64 [N] without nulls, or text [N] whose nulls are the level "missing".
+
+    Raises:
+        DataError: NaN, infinity or null among numbers, nothing but nulls, or a type that is neither.
+    """
+    column = raw.column(name)
+    values = _number_or_none(raw, name)
+    if values is not None:
+        values = number(raw, name, "context")
+        if values.null_count == len(values):
+            raise DataError(f"{raw.name}: column {name!r} (context) holds nothing but null; leave it out")
+        bad = pc.index(pc.is_null(values), True).as_py()
+        if bad >= 0:
+            raise DataError(
+                f"{raw.where(bad)}: column {name!r} (context) holds null among numbers; fill it, or write its values "
+                f"as text to make 'missing' a level of its own"
+            )
+        return values
+    if isinstance(column, list) or not is_text(column.type):
+        index, value = _first_not_number(raw, name)
+        raise DataError(
+            f"{raw.where(index)}: column {name!r} (context) holds {_short(value)}, expected all numbers or all text"
+        )
+    return pc.fill_null(column.cast(TEXT), "missing").combine_chunks()
+
+
+def _number_or_none(raw: RawTable, name: str) -> Any:
+    """The column as float64 when all of it is numbers (in CSV: reads as numbers), else None."""
+    column = raw.column(name)
+    if isinstance(column, list):
+        if not all(value is None or isinstance(value, bool | int | float) for value in column):
+            return None
+        return pa.array([None if value is None else float(value) for value in column], pa.float64())
+    kind = column.type
+    if is_text(kind) and raw.text_cells:
+        trimmed = pc.utf8_trim_whitespace(column)
+        empty = pc.fill_null(pc.equal(pc.binary_length(trimmed), 0), True)
+        try:
+            return (
+                pc.if_else(empty, pa.scalar(None, trimmed.type), trimmed).cast(pa.float64()).combine_chunks()
+            )
+        except pa.ArrowInvalid:
+            return None
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_null(kind)
+    ):
+        return None
+    return column.cast(pa.float64(), safe=False).combine_chunks()
+
+
+def _first_not_number(raw: RawTable, name: str) -> tuple[int, Any]:
+    column = raw.column(name)
+    for index, value in enumerate(column if isinstance(column, list) else column.to_pylist()):
+        if value is not None and not _reads_as_number(value, raw.text_cells):
+            return index, value
+    return 0, column[0]
+
+
+def _reads_as_number(value: Any, text_cells: bool) -> bool:
+    if isinstance(value, bool | int | float):
+        return True
+    if not (text_cells and isinstance(value, str)):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return not value.strip()
+    return True
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def to_numpy(values: Any, fill: float) -> tuple[Any, Any]:
+    """Values as float32 [N] with `fill` where null, and a bool [N] of the others."""
+    mask = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False), dtype=bool)
+    filled = pc.fill_null(values, pa.scalar(fill, values.type))
+    return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(np.float32), mask

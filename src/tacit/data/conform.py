@@ -1,0 +1,117 @@
+"""The border: a raw table and its roles become a table that the rest of the house can trust, or one clear error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tacit.data import columns
+from tacit.data.raw import RawTable, logger, need_columns
+from tacit.data.roles import Roles
+from tacit.data.texts import Bad, read_texts
+from tacit.errors import DataError
+
+
+def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable:
+    """Validate `raw` against `roles`, quarantine rows without a usable prompt or response, fix the columns' types.
+
+    Afterwards prompt and response are text or chat arrays, signals and exposures int8 with nulls, gold and rank
+    float64 with nulls, context float64 or text without nulls; other columns stay as they were.
+
+    Raises:
+        DataError: an empty log, a missing column, a value outside its role's range, more than `max_bad` rows
+            quarantined, or all of them.
+    """
+    found = len(raw) + raw.quarantine.total
+    if not found:
+        raise DataError(f"{raw.name}: the log is empty; expected at least one row")
+    if len(raw):
+        need_columns(raw, roles.columns())
+        raw = _read_texts(raw, roles)
+    quarantine = raw.quarantine
+    if max_bad is not None and quarantine.total > max_bad:
+        raise DataError(
+            f"{raw.name}: {quarantine.total} of {found} rows cannot be used, more than max_bad={max_bad}; "
+            f"commonest reason: {_commonest(raw)}"
+        )
+    if not len(raw):
+        raise DataError(
+            f"{raw.name}: none of the {found} rows can be used; commonest reason: {_commonest(raw)}"
+        )
+    fixed = _read_values(raw, roles)
+    raw = _with_columns(raw, fixed)
+    for name in raw.mixed:
+        logger.info("%s: column %r has values of several types and no role; left out", raw.name, name)
+    return replace(raw, mixed={})
+
+
+def _commonest(raw: RawTable) -> str:
+    reason = raw.quarantine.commonest
+    first = next(example for example in raw.quarantine.examples if example.reason == reason)
+    return f"{reason} ({raw.quarantine.counts[reason]}, first in {raw.unit} {first.row})"
+
+
+def _read_texts(raw: RawTable, roles: Roles) -> RawTable:
+    bad: Bad = {}
+    fixed = {}
+    taken = np.zeros(len(raw), dtype=bool)
+    for name, part in ((roles.prompt, "prompt"), (roles.response, "response")):
+        fixed[name], reasons = read_texts(raw.column(name), part, f"{raw.name}, column {name!r}")
+        for reason, mask in reasons.items():
+            bad[reason] = mask & ~taken
+            taken |= mask
+    return _with_columns(raw, fixed).keep(~taken, bad)
+
+
+def _read_values(raw: RawTable, roles: Roles) -> dict[str, Any]:
+    fixed: dict[str, Any] = {}
+    for signal in roles.signals:
+        fixed[signal.name] = columns.binary(raw, signal.name, "signal")
+    for name in roles.context:
+        fixed[name] = columns.context(raw, name)
+    for signal in roles.signals:
+        # A column that is context too keeps the context's form: 0.0 and 1.0 say the same.
+        if signal.exposure is not None and signal.exposure not in fixed:
+            fixed[signal.exposure] = columns.binary(raw, signal.exposure, "exposure")
+        elif signal.exposure is not None:
+            columns.binary(raw, signal.exposure, "exposure")
+    if roles.gold is not None:
+        fixed[roles.gold] = columns.unit_interval(raw, roles.gold, "gold")
+    if roles.rank is not None:
+        fixed[roles.rank] = columns.number(raw, roles.rank, "rank")
+    for part in ("prompt_id", "user_id", "session_id", "timestamp", "policy"):
+        name = getattr(roles, part)
+        if name is not None and name not in fixed:
+            _check_id(raw, name, part, fixed)
+    return fixed
+
+
+def _check_id(raw: RawTable, name: str, part: str, fixed: dict[str, Any]) -> None:
+    column = raw.column(name)
+    if isinstance(column, list):
+        # Ids of several types (7 and "7b") compare as text.
+        column = pa.array([None if value is None else str(value) for value in column])
+        fixed[name] = column
+    if part == "prompt_id":
+        bad = pc.index(pc.is_null(column), True).as_py()
+        if bad >= 0:
+            raise DataError(
+                f"{raw.where(bad)}: column {name!r} (prompt_id) is null; give every row its group, or leave "
+                f"prompt_id out to group equal prompts"
+            )
+
+
+def _with_columns(raw: RawTable, fixed: dict[str, Any]) -> RawTable:
+    table = raw.table
+    metadata = table.schema.metadata
+    for name, array in fixed.items():
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, array)
+        else:
+            table = table.append_column(name, array)
+    mixed = {name: values for name, values in raw.mixed.items() if name not in fixed}
+    return replace(raw, table=table.replace_schema_metadata(metadata), mixed=mixed)

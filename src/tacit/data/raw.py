@@ -1,0 +1,148 @@
+"""What a reader hands on: columns as they stood in the file, with the place of every row kept for messages.
+
+Readers fill a `RawTable`, published sets reshape it, `conform` turns it into the table of a `FeedbackLog`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tacit.data.quarantine import Quarantine
+from tacit.errors import DataError
+
+logger = logging.getLogger("tacit")
+
+# CSV knows no types. The mark travels in the table's schema, so that roles given later read cells the same way.
+TEXT_CELLS = {b"tacit.cells": b"text"}
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Columns before validation.
+
+    Args:
+        table: the columns that Arrow can hold.
+        name: file or dataset, as messages call it.
+        places: int64 [N], where each row stands in its source, from 1.
+        unit: "line" for JSONL, "row" elsewhere.
+        mixed: columns whose values have several types, as Python objects; `conform` sorts them out or refuses.
+        quarantine: rows that the reader could not parse.
+    """
+
+    table: Any
+    name: str
+    places: npt.NDArray[np.int64]
+    unit: str = "row"
+    mixed: Mapping[str, list[Any]] = field(default_factory=dict)
+    quarantine: Quarantine = field(default_factory=Quarantine)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def text_cells(self) -> bool:
+        """Whether every cell is text because the format has no types (CSV)."""
+        return bool((self.table.schema.metadata or {}).get(b"tacit.cells") == b"text")
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        return [*self.table.column_names, *self.mixed]
+
+    def where(self, index: int) -> str:
+        """File and row of the row at `index`, for a message."""
+        return f"{self.name}, {self.unit} {self.places[index]}"
+
+    def column(self, name: str) -> Any:
+        """A column: an Arrow chunked array, or a Python list when its values have several types."""
+        if name in self.mixed:
+            return self.mixed[name]
+        column = self.table.column(name)
+        return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+    def keep(self, mask: npt.NDArray[np.bool_], reasons: Mapping[str, npt.NDArray[np.bool_]]) -> RawTable:
+        """Only the rows of `mask`; the others are quarantined under the `reasons` whose masks hold them."""
+        if mask.all():
+            return self
+        quarantine = self.quarantine
+        for reason, rows in reasons.items():
+            quarantine = quarantine.plus(self.name, reason, self.places[rows])
+        return replace(
+            self,
+            table=self.table.filter(pa.array(mask)),
+            places=self.places[mask],
+            mixed={
+                name: [value for value, kept in zip(values, mask, strict=True) if kept]
+                for name, values in self.mixed.items()
+            },
+            quarantine=quarantine,
+        )
+
+
+def from_arrow(table: Any, name: str) -> RawTable:
+    """A `RawTable` over an Arrow table, rows counted from 1.
+
+    Raises:
+        DataError: two columns of one name.
+    """
+    twice = {column for column in table.column_names if table.column_names.count(column) > 1}
+    if twice:
+        raise DataError(f"{name}: column {min(twice)!r} stands twice; rename one of them")
+    return RawTable(table=table, name=name, places=np.arange(1, table.num_rows + 1))
+
+
+def from_lists(
+    columns: Mapping[str, Sequence[Any]], name: str, places: npt.NDArray[np.int64], unit: str = "row"
+) -> RawTable:
+    """A `RawTable` from Python sequences or numpy arrays of one length.
+
+    Columns that Arrow refuses stay Python lists; whole numbers beyond 64 bits, which only ids have, become text.
+
+    Raises:
+        DataError: columns of different lengths.
+    """
+    arrays: dict[str, Any] = {}
+    mixed: dict[str, list[Any]] = {}
+    for column, values in columns.items():
+        if len(values) != len(places):
+            raise DataError(
+                f"{name}: column {column!r} has {len(values)} rows, the first column {len(places)}; "
+                f"give all columns one length"
+            )
+        try:
+            arrays[column] = pa.array(values)
+        except OverflowError:
+            arrays[column] = pa.array([None if value is None else str(value) for value in values])
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            mixed[column] = list(values)
+    if arrays:
+        table = pa.table(arrays)
+    else:
+        table = pa.table({"": pa.nulls(len(places))}).select([])
+    return RawTable(table=table, name=name, places=places, unit=unit, mixed=mixed)
+
+
+def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
+    """Refuse a log that lacks one of the (column, part) in `wanted`.
+
+    Raises:
+        DataError: naming the column, its near matches and what there is.
+    """
+    available = raw.columns
+    for column, part in wanted:
+        if column in available:
+            continue
+        near = difflib.get_close_matches(column, available, n=2, cutoff=0.6)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
+        raise DataError(
+            f"{raw.name}: no column {column!r} (wanted as {part}){hint} Columns: {shown or 'none'}"
+        )

@@ -1,0 +1,74 @@
+"""Readers: any supported file, folder, hub id or table object becomes a `RawTable`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tacit.data.raw import RawTable
+from tacit.data.readers.magic import check_magic
+from tacit.errors import DataError
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def open_raw(source: str | Path | Any) -> RawTable:
+    """Read `source`, a path, a hub id or a table object, without interpreting its columns.
+
+    Raises:
+        DataError: nothing there, an unknown kind of file, or a file that is not what its name says.
+    """
+    if not isinstance(source, str | Path):
+        from tacit.data.readers.objects import read_object
+
+        return read_object(source)
+    path = Path(source)
+    if path.is_dir():
+        from tacit.data.readers.hub import read_folder
+
+        return read_folder(path)
+    if path.is_file():
+        return _read_file(path)
+    kind = _kind(path)
+    if isinstance(source, str) and kind == "" and _HUB_ID.fullmatch(source):
+        from tacit.data.readers.hub import read_hub
+
+        return read_hub(source)
+    raise DataError(
+        f"{source}: no such file or folder; expected a log file, a dataset folder or a hub id owner/name"
+    )
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return {
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".parquet": "parquet",
+        ".csv": "csv",
+    }.get(Path(name).suffix, "")
+
+
+def _read_file(path: Path) -> RawTable:
+    kind = _kind(path)
+    if not kind:
+        raise DataError(
+            f"{path}: cannot tell the format from the name; expected .jsonl, .ndjson, .parquet or .csv (or .jsonl.gz, "
+            f".csv.gz)"
+        )
+    try:
+        check_magic(path, kind)
+        if kind == "jsonl":
+            from tacit.data.readers.jsonl import read_jsonl
+
+            return read_jsonl(path)
+        if kind == "csv":
+            from tacit.data.readers.comma import read_csv
+
+            return read_csv(path)
+        from tacit.data.readers.parquet import read_parquet
+
+        return read_parquet(path)
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,62 @@
+"""CSV. Every cell is read as text, because only a column's role tells how to read it: "123" may be a prompt."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from tacit.data.raw import TEXT_CELLS, RawTable, from_arrow
+from tacit.errors import DataError
+
+_BLOCK = 1 << 25
+_HEADER = 1 << 20  # bytes in which the header has to end
+
+
+def read_csv(path: Path) -> RawTable:
+    """Read a CSV file with a header, plain or gzipped; an empty cell is null, rows of another width are quarantined.
+
+    Raises:
+        DataError: no header, a column named twice, or text that is not UTF-8.
+    """
+    data = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        data = gzip.decompress(data)
+    if not data.strip():
+        raise DataError(f"{path}: the log is empty; expected a header and at least one row")
+    header = next(csv.reader(io.StringIO(data[:_HEADER].decode("utf-8-sig", errors="replace"), newline="")))
+    bad: list[int] = []
+
+    def note(row: Any) -> str:
+        bad.append(row.number - 1)  # Arrow counts the header
+        return "skip"
+
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(data),
+            # One thread, because only then does Arrow know the numbers of the rows it skips.
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
+            parse_options=pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: not readable as UTF-8 CSV: {str(error).splitlines()[0]}") from error
+    raw = from_arrow(table.replace_schema_metadata(TEXT_CELLS), str(path))
+    if not bad:
+        return raw
+    rows = np.arange(1, table.num_rows + len(bad) + 1)
+    reason = f"row has not the header's {table.num_columns} cells"
+    return replace(
+        raw,
+        places=np.setdiff1d(rows, np.array(bad, dtype=np.int64)),
+        quarantine=raw.quarantine.plus(raw.name, reason, bad),
+    )

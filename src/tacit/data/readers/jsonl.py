@@ -1,0 +1,141 @@
+"""JSON lines. Arrow's parser does the common case; a line parser takes over to find bad lines and mixed types."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from tacit.data.quarantine import Quarantine
+from tacit.data.raw import RawTable, from_lists
+from tacit.errors import DataError
+
+_BLOCK = 1 << 25  # bytes that Arrow parses at once; a line has to fit
+_SNIFFED = 200  # lines that decide which columns are text
+_EXACT = 2.0**53  # whole numbers beyond this lose digits as float64
+
+
+def read_jsonl(path: Path) -> RawTable:
+    """Read a file of one JSON object per line, plain or gzipped; lines that are not are quarantined.
+
+    Raises:
+        DataError: not one line is a JSON object.
+    """
+    data = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        data = gzip.decompress(data)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    table = _fast(data)
+    if table is not None:
+        return RawTable(table=table, name=str(path), places=np.arange(1, table.num_rows + 1), unit="line")
+    return _slow(data, str(path))
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number (from 1) and bytes of each line, without copying the file twice."""
+    start, number = 0, 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        number += 1
+        yield number, data[start:end]
+        start = end + 1
+
+
+def _fast(data: bytes) -> Any:
+    """The table as Arrow parses it, or None where its reading could differ from JSON's."""
+    text_columns = _sniff(data)
+    if text_columns is None:
+        return None
+    # Said explicitly because Arrow turns text that looks like a date into a timestamp.
+    schema = pa.schema([(name, pa.string()) for name in text_columns])
+    try:
+        table = pa.json.read_json(
+            pa.BufferReader(data),
+            read_options=pa.json.ReadOptions(block_size=_BLOCK),
+            parse_options=pa.json.ParseOptions(explicit_schema=schema),
+        )
+        table.validate(full=True)
+    except pa.ArrowException:
+        return None
+    # A blank line, or two objects in one, would shift the line numbers of every message.
+    if table.num_rows != data.count(b"\n") + (not data.endswith(b"\n")):
+        return None
+    if any(_needs_care(table.column(name)) for name in table.column_names):
+        return None
+    return table
+
+
+def _sniff(data: bytes) -> list[str] | None:
+    """Columns that hold text in the first lines, or None when a first line is no object."""
+    text: dict[str, bool] = {}
+    for number, line in _lines(data):
+        if number > _SNIFFED:
+            break
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(row, dict):
+            return None
+        for name, value in row.items():
+            if value is not None:
+                text[name] = isinstance(value, str) and text.get(name, True)
+    return [name for name, holds in text.items() if holds]
+
+
+def _holds_dates(kind: Any) -> bool:
+    return pa.types.is_temporal(kind) or any(_holds_dates(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _needs_care(column: Any) -> bool:
+    if _holds_dates(column.type):
+        return True
+    if not pa.types.is_floating(column.type):
+        return False
+    largest = pc.max(pc.abs(column)).as_py()
+    return largest is not None and not largest < _EXACT
+
+
+def _slow(data: bytes, name: str) -> RawTable:
+    columns: dict[str, list[Any]] = {}
+    places: list[int] = []
+    bad: dict[str, list[int]] = {}
+    for number, line in _lines(data):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except UnicodeDecodeError:
+            bad.setdefault("line is not UTF-8", []).append(number)
+            continue
+        except (ValueError, RecursionError):
+            bad.setdefault("line is not JSON", []).append(number)
+            continue
+        if not isinstance(row, dict):
+            bad.setdefault("line is not a JSON object", []).append(number)
+            continue
+        for column, value in row.items():
+            if column not in columns:
+                columns[column] = [None] * len(places)
+            columns[column].append(value)
+        places.append(number)
+        for values in columns.values():
+            if len(values) < len(places):
+                values.append(None)
+    quarantine = Quarantine()
+    for reason, numbers in bad.items():
+        quarantine = quarantine.plus(name, reason, numbers)
+    if bad and not places:
+        raise DataError(
+            f"{name}: no line holds a JSON object ({quarantine.describe()}); expected one per line"
+        )
+    raw = from_lists(columns, name, np.array(places, dtype=np.int64), unit="line")
+    return RawTable(raw.table, name, raw.places, "line", raw.mixed, quarantine)

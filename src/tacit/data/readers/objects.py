@@ -1,0 +1,48 @@
+"""Tables already in memory: Arrow tables, `datasets.Dataset` and pandas data frames, without importing either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from tacit.data.raw import RawTable, from_arrow, logger
+from tacit.errors import DataError
+
+
+def read_object(value: Any, name: str | None = None) -> RawTable:
+    """Read a table object; a dictionary of dataset splits is read through its only split, or "train".
+
+    Raises:
+        DataError: an object of another kind, or splits of which none is "train".
+    """
+    if isinstance(value, pa.Table):
+        return from_arrow(value.replace_schema_metadata(None), name or "Arrow table")
+    kind = f"{type(value).__module__}.{type(value).__name__}"
+    if kind.startswith("datasets.") and isinstance(value, Mapping):
+        return _read_split(value, name or "dataset")
+    if kind.startswith("datasets.") and hasattr(value, "with_format") and hasattr(value, "num_rows"):
+        table = value.with_format("arrow")[:]  # follows a shuffle or a selection, unlike the raw storage
+        return from_arrow(table.replace_schema_metadata(None), name or "dataset")
+    if kind.startswith("pandas."):
+        try:
+            table = pa.Table.from_pandas(value, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            reason = str(error.args[0]).splitlines()[0]
+            raise DataError(f"data frame: a column mixes types: {reason}; give it one type") from error
+        return from_arrow(table.replace_schema_metadata(None), name or "data frame")
+    raise DataError(
+        f"cannot read a log from {kind}; expected a path, a hub id, a Dataset, an Arrow table or a data frame"
+    )
+
+
+def _read_split(splits: Mapping[str, Any], name: str) -> RawTable:
+    chosen = next(iter(splits)) if len(splits) == 1 else "train"
+    if chosen not in splits:
+        raise DataError(
+            f"{name}: has splits {', '.join(splits)} and no 'train'; pass one of them, e.g. dataset[{next(iter(splits))!r}]"
+        )
+    if len(splits) > 1:
+        logger.info("%s: read split 'train' of %s", name, ", ".join(splits))
+    return read_object(splits[chosen], f"{name}[{chosen}]")

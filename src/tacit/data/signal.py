@@ -1,0 +1,81 @@
+"""One thing that users do, as a column of a log: its name, what it says, and where it could be recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tacit.errors import ConfigError
+
+_POLARITIES = {"positive": 1, "negative": -1}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A column of 1 (it happened), 0 (it could have happened and did not) and null (it could not be recorded).
+
+    Args:
+        name: the column's name.
+        polarity: +1 when users do it because they like the response (a copy), -1 when they do it because they
+            do not (a thumbs down).
+        kind: "implicit" for a by-product of use, "explicit" for an opinion that was asked for.
+        misclick: the known chance that the signal fires by mistake, in [0, 1); None leaves it to the method.
+        exposure: name of a column that is 1 where the signal could have been recorded. Where it is 0 or null the
+            signal counts as null, whatever its own column says.
+
+    Raises:
+        ConfigError: a value outside the ones above.
+
+    Example:
+        >>> Signal.parse("thumbs_down:negative")
+        Signal(name='thumbs_down', polarity=-1, kind='implicit', misclick=None, exposure=None)
+    """
+
+    name: str
+    polarity: int = 1
+    kind: str = "implicit"
+    misclick: float | None = None
+    exposure: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"a signal needs the name of a column, got {self.name!r}")
+        if self.polarity not in (1, -1):
+            raise ConfigError(f"signal {self.name!r}: polarity is {self.polarity!r}, expected +1 or -1")
+        if self.kind not in ("implicit", "explicit"):
+            raise ConfigError(
+                f"signal {self.name!r}: kind is {self.kind!r}, expected 'implicit' or 'explicit'"
+            )
+        if self.misclick is not None and not 0 <= self.misclick < 1:
+            raise ConfigError(
+                f"signal {self.name!r}: misclick is {self.misclick!r}, expected a rate in [0, 1)"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Signal:
+        """Read the command line's form, `copied` or `thumbs_down:negative` (`:positive` says the default).
+
+        Only what follows the last colon is read as the polarity, so a column `a:b` is written `a:b:positive`.
+
+        Raises:
+            ConfigError: nothing before the colon, or an unknown word after it.
+        """
+        name, colon, polarity = text.rpartition(":")
+        if not colon:
+            return cls(name=text)
+        if polarity not in _POLARITIES:
+            raise ConfigError(
+                f"signal {text!r}: {polarity!r} after the colon is not a polarity; write {name}:positive or "
+                f"{name}:negative"
+            )
+        return cls(name=name, polarity=_POLARITIES[polarity])
+
+    def to_json(self) -> dict[str, Any]:
+        """The signal as a JSON object; `Signal(**value)` reads it back."""
+        return {
+            "name": self.name,
+            "polarity": self.polarity,
+            "kind": self.kind,
+            "misclick": self.misclick,
+            "exposure": self.exposure,
+        }
