@@ -1,4 +1,4 @@
-"""From what a file holds to what a role needs: signals of 0, 1 and null; numbers; categories. One line per error."""
+"""From what a file holds to what a role needs: signals of 0, 1 and null; numbers; categories."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def binary(raw: RawTable, name: str, part: str) -> Any:
 
 
 def _binary_cells(raw: RawTable, name: str, part: str, column: Any) -> Any:
-    lowered = pc.utf8_lower(pc.utf8_trim_whitespace(column)).combine_chunks()
-    null = pc.fill_null(pc.is_in(lowered, pa.array(_NULL_CELLS, lowered.type)), True)
+    lowered = pc.fill_null(pc.utf8_lower(pc.utf8_trim_whitespace(column)), "").combine_chunks()
+    null = pc.is_in(lowered, pa.array(_NULL_CELLS, lowered.type))
     one = pc.is_in(lowered, pa.array(_TRUE, lowered.type))
     zero = pc.is_in(lowered, pa.array(_FALSE, lowered.type))
     bad = pc.index(pc.or_(pc.or_(one, zero), null), False).as_py()
@@ -55,8 +55,8 @@ def _binary_cells(raw: RawTable, name: str, part: str, column: Any) -> Any:
 
 def _not_binary(raw: RawTable, name: str, part: str, index: int, value: Any) -> DataError:
     return DataError(
-        f"{raw.where(index)}: column {name!r} ({part}) holds {_short(value)}, expected 1, 0, true, false or null; "
-        f"turn counts and ratings into 0/1 columns first"
+        f"{raw.where(index)}: column {name!r} ({part}) holds {_short(value)}, expected 1, 0, true, "
+        f"false or null; turn counts and ratings into 0/1 columns first"
     )
 
 
@@ -75,8 +75,8 @@ def number(raw: RawTable, name: str, part: str) -> Any:
     bad = pc.index(pc.fill_null(pc.is_finite(values), True), False).as_py()
     if bad >= 0:
         raise DataError(
-            f"{raw.where(bad)}: column {name!r} ({part}) holds {values[bad].as_py()}, expected a finite number; "
-            f"{'fill it before reading' if part == 'context' else 'write null where there is none'}"
+            f"{raw.where(bad)}: column {name!r} ({part}) holds {values[bad].as_py()}, expected a finite "
+            f"number; {'fill it before reading' if part == 'context' else 'write null where there is none'}"
         )
     return values
 
@@ -92,8 +92,8 @@ def unit_interval(raw: RawTable, name: str, part: str) -> Any:
     bad = pc.index(pc.fill_null(inside, True), False).as_py()
     if bad >= 0:
         raise DataError(
-            f"{raw.where(bad)}: column {name!r} ({part}) holds {values[bad].as_py():g}, expected a number from 0 to 1; "
-            f"rescale it, for instance stars from 1 to 5 as (stars - 1) / 4"
+            f"{raw.where(bad)}: column {name!r} ({part}) holds {values[bad].as_py():g}, expected a number "
+            f"from 0 to 1; rescale it, for instance stars from 1 to 5 as (stars - 1) / 4"
         )
     return values
 
@@ -113,14 +113,15 @@ def context(raw: RawTable, name: str) -> Any:
         bad = pc.index(pc.is_null(values), True).as_py()
         if bad >= 0:
             raise DataError(
-                f"{raw.where(bad)}: column {name!r} (context) holds null among numbers; fill it, or write its values "
-                f"as text to make 'missing' a level of its own"
+                f"{raw.where(bad)}: column {name!r} (context) holds null among numbers; fill it, or write "
+                f"its values as text to make 'missing' a level of its own"
             )
         return values
     if isinstance(column, list) or not is_text(column.type):
         index, value = _first_not_number(raw, name)
         raise DataError(
-            f"{raw.where(index)}: column {name!r} (context) holds {_short(value)}, expected all numbers or all text"
+            f"{raw.where(index)}: column {name!r} (context) holds {_short(value)}, expected all "
+            f"numbers or all text"
         )
     return pc.fill_null(column.cast(TEXT), "missing").combine_chunks()
 

@@ -1,4 +1,4 @@
-"""The border: a raw table and its roles become a table that the rest of the house can trust, or one clear error."""
+"""The border: a raw table and its roles become a table that the house can trust, or one clear error."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tacit.errors import DataError
 
 
 def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable:
-    """Validate `raw` against `roles`, quarantine rows without a usable prompt or response, fix the columns' types.
+    """Validate `raw` against `roles`: rows without usable text are quarantined, columns get their types.
 
-    Afterwards prompt and response are text or chat arrays, signals and exposures int8 with nulls, gold and rank
-    float64 with nulls, context float64 or text without nulls; other columns stay as they were.
+    Afterwards prompt and response are text or chat arrays, signals and exposures int8 with nulls, gold and
+    rank float64 with nulls, context float64 or text without nulls; other columns stay as they were.
 
     Raises:
         DataError: an empty log, a missing column, a value outside its role's range, more than `max_bad` rows

@@ -31,8 +31,8 @@ def _add_column(digest: Any, column: Any) -> None:
         array = pa.array(
             [json.dumps(value, sort_keys=True, default=str) for value in array.to_pylist()], TEXT
         )
-    # As text, so that an id is the same from a CSV and from a Parquet file; lengths first, so that "a","bc" and
-    # "ab","c" differ, and -1 for null.
+    # As text, so that an id is the same from a CSV and from a Parquet file; lengths first, so that "a","bc"
+    # and "ab","c" differ, and -1 for null.
     text = array.cast(TEXT)
     lengths = pc.fill_null(pc.binary_length(text).cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
     digest.update(np.ascontiguousarray(lengths, dtype="<i8").tobytes())

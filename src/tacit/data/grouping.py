@@ -36,7 +36,7 @@ def encode(column: Any) -> Codes:
 
 
 def fold_of_groups(codes: Codes, k: int, seed: int) -> Codes:
-    """Fold 0..k-1 of each row, int64 [N]: whole groups, dealt so that the folds' rows are as even as they can be.
+    """Fold 0..k-1 of each row, int64 [N]: whole groups, dealt so that the folds are even in rows.
 
     Raises:
         ConfigError: k below 2.

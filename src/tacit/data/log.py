@@ -75,21 +75,21 @@ class FeedbackLog:
         """Read a log and validate it.
 
         Args:
-            path_or_dataset: a file (.jsonl, .ndjson, .parquet, .csv, the text forms also as .gz), a folder written by
-                `Dataset.save_to_disk`, a hub id "owner/name", or a `datasets.Dataset`, an Arrow table or a pandas
-                data frame.
-            signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set knows the
-                polarity of its own signals.
+            path_or_dataset: a file (.jsonl, .ndjson, .parquet, .csv, the text forms also as .gz), a folder
+                written by `Dataset.save_to_disk`, a hub id "owner/name", or a `datasets.Dataset`, an Arrow
+                table or a pandas data frame.
+            signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set
+                knows the polarity of its own signals.
             context: columns that decide whether a user acts, and are not content.
             gold: column of trusted labels in [0, 1].
             prompt, response: columns of text or chat messages.
             prompt_id, rank, user_id, session_id, timestamp, policy: see `Roles`.
-            source: "plain", "kto", "oasst1" or "realhumaneval"; "auto" recognises the last three by their columns,
-                unless `prompt` or `response` is given, and logs what it decided.
+            source: "plain", "kto", "oasst1" or "realhumaneval"; "auto" recognises the last three by their
+                columns, unless `prompt` or `response` is given, and logs what it decided.
             max_bad: refuse the log when more rows than this have to be quarantined.
 
-        KTO's `{prompt, completion, label}` reads as one signal, "label". Its `false` then means *nothing was seen*,
-        as everywhere here, and not *disliked* as in KTO's own loss.
+        KTO's `{prompt, completion, label}` reads as one signal, "label". Its `false` then means *nothing was
+        seen*, as everywhere here, and not *disliked* as in KTO's own loss.
 
         Raises:
             DataError: one line naming the file, the row or column, what was found and what was expected.
@@ -135,7 +135,7 @@ class FeedbackLog:
     # ---- text
 
     def prompts(self) -> list[str]:
-        """Prompts as text [N]. A chat prompt is its turns up to the user's last, with roles if there are several."""
+        """Prompts as text [N]; a chat prompt is its turns up to the user's last, roles shown if several."""
         return [
             value if isinstance(value, str) else prompt_text(value)
             for value in self.column(self.roles.prompt)
@@ -277,7 +277,7 @@ class FeedbackLog:
         return replace(self, table=raw.table, roles=roles, quarantine=raw.quarantine)
 
     def fingerprint(self) -> str:
-        """SHA-256, as hex, over the roles and the content of their columns; the file's name and format do not enter."""
+        """SHA-256, as hex, over the roles and their columns' content, whatever file they came from."""
         return fingerprint(self.table, self.roles)
 
     @property

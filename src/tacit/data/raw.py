@@ -20,7 +20,7 @@ from tacit.errors import DataError
 
 logger = logging.getLogger("tacit")
 
-# CSV knows no types. The mark travels in the table's schema, so that roles given later read cells the same way.
+# CSV knows no types. The mark travels in the table's schema, so that roles given later read cells alike.
 TEXT_CELLS = {b"tacit.cells": b"text"}
 
 
@@ -33,7 +33,8 @@ class RawTable:
         name: file or dataset, as messages call it.
         places: int64 [N], where each row stands in its source, from 1.
         unit: "line" for JSONL, "row" elsewhere.
-        mixed: columns whose values have several types, as Python objects; `conform` sorts them out or refuses.
+        mixed: columns whose values have several types, as Python objects; `conform` sorts them out or
+            refuses.
         quarantine: rows that the reader could not parse.
     """
 
@@ -104,7 +105,8 @@ def from_lists(
 ) -> RawTable:
     """A `RawTable` from Python sequences or numpy arrays of one length.
 
-    Columns that Arrow refuses stay Python lists; whole numbers beyond 64 bits, which only ids have, become text.
+    Columns that Arrow refuses stay Python lists; whole numbers beyond 64 bits, which only ids have, become
+    text.
 
     Raises:
         DataError: columns of different lengths.
@@ -123,10 +125,8 @@ def from_lists(
             arrays[column] = pa.array([None if value is None else str(value) for value in values])
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             mixed[column] = list(values)
-    if arrays:
-        table = pa.table(arrays)
-    else:
-        table = pa.table({"": pa.nulls(len(places))}).select([])
+    # Without a column Arrow would forget the number of rows.
+    table = pa.table(arrays) if arrays else pa.table({"": pa.nulls(len(places))}).select([])
     return RawTable(table=table, name=name, places=places, unit=unit, mixed=mixed)
 
 

@@ -12,16 +12,17 @@ _POLARITIES = {"positive": 1, "negative": -1}
 
 @dataclass(frozen=True)
 class Signal:
-    """A column of 1 (it happened), 0 (it could have happened and did not) and null (it could not be recorded).
+    """A column of 1 (it happened), 0 (it could have and did not) and null (it could not be recorded).
 
     Args:
         name: the column's name.
         polarity: +1 when users do it because they like the response (a copy), -1 when they do it because they
             do not (a thumbs down).
-        kind: "implicit" for a by-product of use, "explicit" for an opinion that was asked for.
+        kind: "implicit" when 0 only says that nothing happened (a copy, a thumb); "explicit" when 0 is an
+            answer too (a yes/no rating, null where nobody answered).
         misclick: the known chance that the signal fires by mistake, in [0, 1); None leaves it to the method.
-        exposure: name of a column that is 1 where the signal could have been recorded. Where it is 0 or null the
-            signal counts as null, whatever its own column says.
+        exposure: name of a column that is 1 where the signal could have been recorded. Where it is 0 or null
+            the signal counts as null, whatever its own column says.
 
     Raises:
         ConfigError: a value outside the ones above.

@@ -29,7 +29,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class SignalSummary:
-    """One signal: its rate among the rows where it could be recorded, and the share of rows where it could not."""
+    """One signal: its rate where it could be recorded, and the share of rows where it could not."""
 
     name: str
     polarity: int

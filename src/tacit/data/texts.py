@@ -55,7 +55,8 @@ def read_texts(column: Any, part: str, place: str) -> tuple[Any, Bad]:
     if is_chat(column.type):
         return _from_chat(column.combine_chunks(), part, place)
     raise DataError(
-        f"{place}: the {part} column holds {column.type}, expected text or a list of {{role, content}} messages"
+        f"{place}: the {part} column holds {column.type}, expected text or a list of "
+        f"{{role, content}} messages"
     )
 
 

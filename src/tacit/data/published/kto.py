@@ -1,7 +1,7 @@
 """KTO's unpaired format, `{prompt, completion, label}`, as a log with one signal.
 
-In KTO `label: false` means that the completion was disliked. A feedback log has no such certainty: here it is a 0,
-nothing was seen though it could have been.
+In KTO `label: false` means that the completion was disliked. A feedback log has no such certainty: here it
+is a 0, nothing was seen though it could have been.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """OpenAssistant conversations (OASST1): volunteers' thumbs as signals, reviewers' quality as gold.
 
-Reads the flat message table, as the hub has it or as JSON lines, and the project's own export, where `labels` and
-`emojis` are objects by name. One row is one assistant reply; its prompt is the conversation from the root down to it.
-Deleted replies stay: their thumbs were given before, and to leave out what was deleted for being bad would select the
-log by its outcome. Replies whose conversation is not whole in the file are quarantined.
+Reads the flat message table, as the hub has it or as JSON lines, and the project's own export, where
+`labels` and `emojis` are objects by name. One row is one assistant reply; its prompt is the conversation
+from the root down to it.
+
+Deleted replies stay: their thumbs were given before, and to leave out what was deleted for being bad would
+select the log by its outcome. Replies whose conversation is not whole in the file are quarantined.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from tacit.data.signal import Signal
 
 # Everyone saw the buttons, so a reply without a thumb is 0 and not null.
 SIGNALS = {
-    "thumbs_up": Signal("thumbs_up", +1, "explicit"),
-    "thumbs_down": Signal("thumbs_down", -1, "explicit"),
-    "red_flag": Signal("red_flag", -1, "explicit"),
+    "thumbs_up": Signal("thumbs_up", +1),
+    "thumbs_down": Signal("thumbs_down", -1),
+    "red_flag": Signal("red_flag", -1),
 }
 _EMOJIS = {"thumbs_up": "+1", "thumbs_down": "-1", "red_flag": "red_flag"}
 _SPEAKERS = {"prompter": "user", "assistant": "assistant"}
@@ -41,7 +43,8 @@ _KEPT = (
 )
 _SECONDS_PER_DAY = 86400.0
 
-# review_count stays out of the context: replies that people disagree about get more reviews, so it speaks of content.
+# review_count stays out of the context: the few replies with fewer than three reviews are the poor ones, so it
+# speaks of content.
 ROLES = Roles(
     prompt_id="parent_id",
     signals=(SIGNALS["thumbs_up"], SIGNALS["thumbs_down"]),
@@ -62,8 +65,9 @@ def detect(columns: Sequence[str]) -> bool:
 def load(raw: RawTable) -> tuple[RawTable, Roles]:
     """One row per assistant reply, with its conversation, signals and context.
 
-    Columns made: prompt (messages), response, parent_id, thumbs_up, thumbs_down, red_flag, quality, depth (1 for the
-    first reply of a conversation), days (since the set's first message), siblings (replies to the same prompt).
+    Columns made: prompt (messages), response, parent_id, thumbs_up, thumbs_down, red_flag, quality, depth (1
+    for the first reply of a conversation), days (since the set's first message), siblings (replies to the
+    same prompt).
     """
     names = [name for name in dict.fromkeys((*_READ, *_KEPT)) if name in raw.columns]
     values = {name: _objects(raw.column(name)) for name in names}
@@ -121,7 +125,7 @@ def _objects(column: Any) -> list[Any]:
 
 
 def _path(row: int, index: Mapping[Any, int], parents: Sequence[Any]) -> list[int] | None:
-    """Rows from the root down to the parent of `row`, or None where a message is missing or the chain loops."""
+    """Rows from the root down to the parent of `row`, or None where one is missing or the chain loops."""
     path: list[int] = []
     above = parents[row]
     while above is not None:

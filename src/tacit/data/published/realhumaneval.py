@@ -1,7 +1,8 @@
 """RealHumanEval's chat log: programmers at work with four models, and what they copied.
 
-`request` and `copy_events` are Python literals in CSV cells; rows where they do not parse are quarantined. A reply
-without a code block has nothing to copy by the button: `copied` is null there, except if something was copied anyway.
+`request` and `copy_events` are Python literals in CSV cells; rows where they do not parse are quarantined. A
+reply without a code block has nothing to copy by the button: `copied` is null there, except if something was
+copied anyway.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ def detect(columns: Sequence[str]) -> bool:
 def load(raw: RawTable) -> tuple[RawTable, Roles]:
     """One row per chat turn, with its messages, whether it was copied, and the programmer's habit so far.
 
-    Columns made: prompt (messages), response, copied, turn (user messages in the conversation so far), earlier_turns
-    (eligible turns of this programmer before this one) and earlier_copies_share (the share of those that were copied,
-    (copies + 1) / (turns + 2), so that it is 1/2 before the first).
+    Columns made: prompt (messages), response, copied, turn (user messages in the conversation so far),
+    earlier_turns (eligible turns of this programmer before this one) and earlier_copies_share (the share of
+    those that were copied, (copies + 1) / (turns + 2), so that it is 1/2 before the first).
     """
     cells = {name: _objects(raw.column(name)) for name in ("request", "response", "copy_events", *_KEPT)}
     bad: dict[str, list[int]] = defaultdict(list)
@@ -84,8 +85,8 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
 def _habit(
     programmers: Sequence[Any], times: Sequence[float | None], copied: Sequence[int | None]
 ) -> tuple[list[int], list[float]]:
-    """For each row, the programmer's eligible turns before it, and the smoothed share of them that were copied."""
-    order = sorted(range(len(times)), key=lambda i: times[i] if times[i] is not None else float("inf"))
+    """For each row, the programmer's eligible turns before it, and the smoothed share of copies in them."""
+    order = sorted(range(len(times)), key=lambda i: (times[i] is None, times[i] or 0.0))
     seen: dict[Any, int] = defaultdict(int)
     taken: dict[Any, int] = defaultdict(int)
     turns, shares = [0] * len(times), [0.5] * len(times)

@@ -54,8 +54,8 @@ def _read_file(path: Path) -> RawTable:
     kind = _kind(path)
     if not kind:
         raise DataError(
-            f"{path}: cannot tell the format from the name; expected .jsonl, .ndjson, .parquet or .csv (or .jsonl.gz, "
-            f".csv.gz)"
+            f"{path}: cannot tell the format from the name; expected .jsonl, .ndjson, .parquet or .csv, "
+            f"the text forms also as .gz"
         )
     try:
         check_magic(path, kind)

@@ -1,4 +1,4 @@
-"""CSV. Every cell is read as text, because only a column's role tells how to read it: "123" may be a prompt."""
+"""CSV. Every cell is read as text, because only its column's role tells how: "123" may be a prompt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HEADER = 1 << 20  # bytes in which the header has to end
 
 
 def read_csv(path: Path) -> RawTable:
-    """Read a CSV file with a header, plain or gzipped; an empty cell is null, rows of another width are quarantined.
+    """Read a CSV file with a header, plain or gzipped; an empty cell is null, a ragged row is quarantined.
 
     Raises:
         DataError: no header, a column named twice, or text that is not UTF-8.

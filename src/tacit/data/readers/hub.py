@@ -45,7 +45,8 @@ def read_hub(name: str) -> RawTable:
         raise
     except Exception as error:  # the network, the hub and the dataset's builder each have their own kinds
         raise DataError(
-            f"{name}: no such file, and not readable as a hub dataset: {_first_line(error)}; check the id and the network"
+            f"{name}: no such file, and not readable as a hub dataset: {_first_line(error)}; "
+            f"check the id and the network"
         ) from error
 
 

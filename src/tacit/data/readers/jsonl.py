@@ -1,4 +1,4 @@
-"""JSON lines. Arrow's parser does the common case; a line parser takes over to find bad lines and mixed types."""
+"""JSON lines. Arrow parses the common case; a line parser takes over for bad lines and mixed types."""
 
 from __future__ import annotations
 

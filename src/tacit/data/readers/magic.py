@@ -31,7 +31,7 @@ def check_magic(path: Path, kind: str) -> None:
         DataError: saying what the file seems to be.
     """
     zipped = path.name.lower().endswith(".gz")
-    with open(path, "rb") as handle:
+    with path.open("rb") as handle:
         head = handle.read(_HEAD)
     if zipped:
         if head and not head.startswith(b"\x1f\x8b"):

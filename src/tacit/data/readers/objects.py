@@ -1,4 +1,4 @@
-"""Tables already in memory: Arrow tables, `datasets.Dataset` and pandas data frames, without importing either."""
+"""Tables already in memory: Arrow tables, `datasets.Dataset`, pandas data frames; imports none of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def _read_split(splits: Mapping[str, Any], name: str) -> RawTable:
     chosen = next(iter(splits)) if len(splits) == 1 else "train"
     if chosen not in splits:
         raise DataError(
-            f"{name}: has splits {', '.join(splits)} and no 'train'; pass one of them, e.g. dataset[{next(iter(splits))!r}]"
+            f"{name}: has splits {', '.join(splits)} and no 'train'; pass one of them, "
+            f"e.g. dataset[{next(iter(splits))!r}]"
         )
     if len(splits) > 1:
         logger.info("%s: read split 'train' of %s", name, ", ".join(splits))

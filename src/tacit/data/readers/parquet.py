@@ -19,7 +19,7 @@ def read_parquet(path: Path) -> RawTable:
     """
     try:
         # Opened by us, so that a path with a `key=value` folder is not read as a partitioned set.
-        with open(path, "rb") as handle:
+        with path.open("rb") as handle:
             table = pa.parquet.read_table(handle)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: damaged Parquet file: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,272 @@
+"""Every format gives the same log; a file that is not what its name says gives one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tacit.data import FeedbackLog
+from tacit.errors import DataError
+
+ROWS: list[dict[str, Any]] = [
+    {"prompt": "Why?", "response": "Because,\nas it \"is\".", "copied": 1, "slot": 1, "device": "ios", "gold": 0.5},
+    {"prompt": "Why?", "response": "No idea.", "copied": 0, "slot": 2, "device": None, "gold": None},
+    {"prompt": "2021-03-04", "response": "2021-03-05", "copied": None, "slot": 3, "device": "web", "gold": 1.0},
+]
+ROLES: dict[str, Any] = {"signals": ["copied"], "context": ["slot", "device"], "gold": "gold"}
+CHAT = [
+    {
+        "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        "completion": [{"role": "assistant", "content": "Hello"}],
+        "label": True,
+    },
+    {
+        "prompt": [{"role": "user", "content": "Hi"}],
+        "completion": [{"role": "assistant", "content": "Yes?"}],
+        "label": False,
+    },
+]
+
+
+def jsonl(path: Path, rows: list[Any]) -> Path:
+    text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    table = pa.Table.from_pylist(rows)
+    if "jsonl" in path.name or path.suffix == ".ndjson":
+        return jsonl(path, rows)
+    if path.suffix == ".parquet":
+        pa.parquet.write_table(table, path)
+    elif path.suffix == ".csv":
+        pa.csv.write_csv(table, path)
+    else:
+        from datasets import Dataset
+
+        Dataset(table).save_to_disk(str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.jsonl.gz", "a.parquet", "a.csv", "folder"])
+def test_every_format_reads_to_the_same_log(tmp_path: Path, name: str) -> None:
+    log = FeedbackLog.read(written(tmp_path / name, ROWS), **ROLES)
+    y_NK, visible_NK = log.signal_matrix()
+    gold, known = log.gold_values()
+    assert log.prompts() == [row["prompt"] for row in ROWS]
+    assert log.responses() == [row["response"] for row in ROWS]
+    assert y_NK.tolist() == [[1], [0], [0]]
+    assert visible_NK.tolist() == [[True], [True], [False]]
+    assert gold.tolist() == [0.5, 0, 1] and known.tolist() == [True, False, True]
+    assert log.context_columns()["slot"].tolist() == [1.0, 2.0, 3.0]
+    assert log.context_columns()["device"].tolist() == ["ios", "missing", "web"]
+    assert log.fingerprint() == FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+
+
+def test_table_objects_read_like_files() -> None:
+    import pandas as pd
+    from datasets import Dataset, DatasetDict
+
+    frame, dataset = pd.DataFrame(ROWS), Dataset.from_list(ROWS)
+    expected = FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+    for source in (frame, dataset, DatasetDict(train=dataset), DatasetDict(train=dataset, test=dataset)):
+        assert FeedbackLog.read(source, **ROLES).fingerprint() == expected
+    chosen = FeedbackLog.read(dataset.select([2, 0]), **ROLES)
+    assert chosen.prompts() == ["2021-03-04", "Why?"]
+    with pytest.raises(DataError, match=r"splits a, b and no 'train'"):
+        FeedbackLog.read(DatasetDict(a=dataset, b=dataset), **ROLES)
+    with pytest.raises(DataError, match=r"cannot read a log from builtins\.dict"):
+        FeedbackLog.read({"prompt": ["x"]})
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "folder"])
+def test_conversational_kto_reads_as_one_signal(tmp_path: Path, name: str) -> None:
+    log = FeedbackLog.read(written(tmp_path / name, CHAT))
+    assert [signal.name for signal in log.roles.signals] == ["label"]
+    assert log.signal_matrix()[0].tolist() == [[1], [0]]
+    assert log.prompts() == ["system: Be brief.\nuser: Hi", "Hi"]
+    assert log.responses() == ["Hello", "Yes?"]
+    assert log.messages()[1] == [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]
+    assert log.prompt_codes().tolist() == [0, 1]
+
+
+def test_reading_as_kto_is_said_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"prompt": "p", "completion": "c", "label": False}])
+    with caplog.at_level("INFO", logger="tacit"):
+        FeedbackLog.read(path)
+    assert "read as KTO" in caplog.text
+    plain = FeedbackLog.read(path, source="plain", response="completion", signals=["label"])
+    assert plain.roles.signals[0].name == "label"
+
+
+def test_text_and_messages_may_share_a_column(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"prompt": CHAT[0]["prompt"], "response": "a"}, {"prompt": "Hi", "response": "b"}])
+    log = FeedbackLog.read(path)
+    assert log.messages()[1] == [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "b"}]
+
+
+def test_bad_lines_are_quarantined_by_reason_and_line(tmp_path: Path) -> None:
+    good = {"prompt": "p", "response": "r", "copied": 1}
+    rows: list[Any] = [
+        "not json",
+        good,
+        "",
+        "[1, 2]",
+        good | {"response": "  \t"},
+        good | {"response": None},
+        good | {"prompt": 7},
+        good | {"response": ["a"]},
+        good,
+    ]
+    log = FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows), signals=["copied"])
+    found = {bad.reason: bad.row for bad in log.quarantine.examples}
+    assert len(log) == 2 and log.quarantine.total == 6
+    assert found == {
+        "line is not JSON": 1,
+        "line is not a JSON object": 4,
+        "response is empty": 5,
+        "response is missing": 6,
+        "prompt is not text or messages but a number": 7,
+        "response is not text or messages but a list": 8,
+    }
+    with pytest.raises(DataError, match=r"6 of 8 rows cannot be used, more than max_bad=5"):
+        FeedbackLog.read(tmp_path / "a.jsonl", signals=["copied"], max_bad=5)
+    assert len(FeedbackLog.read(tmp_path / "a.jsonl", max_bad=6)) == 2
+
+
+def test_broken_messages_are_quarantined(tmp_path: Path) -> None:
+    rows = [*CHAT, {"prompt": [{"role": "user", "content": None}], "completion": CHAT[0]["completion"], "label": 1}]
+    rows += [{"prompt": [], "completion": CHAT[0]["completion"], "label": True}]
+    log = FeedbackLog.read(pa.Table.from_pylist([row | {"label": bool(row["label"])} for row in rows]))
+    assert log.quarantine.counts == {"prompt has a message without role or content": 1, "prompt is empty": 1}
+    assert log.prompts() == ["system: Be brief.\nuser: Hi", "Hi"]
+
+
+def test_not_utf8_is_one_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"prompt":"p","response":"\xff"}\n{"prompt":"p","response":"r"}\n')
+    assert FeedbackLog.read(path).quarantine.counts == {"line is not UTF-8": 1}
+
+
+def test_ragged_csv_rows_are_quarantined_and_later_rows_keep_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('prompt,response,copied\n"p\nq",r,1\nonly one cell\np,r,maybe\n')
+    with pytest.raises(DataError, match=r"a\.csv, row 3: column 'copied' \(signal\) holds 'maybe'"):
+        FeedbackLog.read(path, signals=["copied"])
+    log = FeedbackLog.read(path)
+    assert len(log) == 2 and [bad.row for bad in log.quarantine.examples] == [2]
+
+
+def test_csv_cells_of_every_spelling(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,response,copied\n1,r,TRUE\n1,r,0\n1,r,\n1,r,1.0\n1,null,false\n1,r,null\n")
+    y_NK, visible_NK = (log := FeedbackLog.read(path, signals=["copied"])).signal_matrix()
+    assert y_NK[:, 0].tolist() == [1, 0, 0, 1, 0, 0]
+    assert visible_NK[:, 0].tolist() == [True, True, False, True, True, False]
+    assert log.responses()[4] == "null" and log.prompts()[0] == "1"
+
+
+def test_csv_roles_given_later_read_cells_alike(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", ROWS)
+    later = FeedbackLog.read(path).with_roles(**ROLES)
+    assert later.fingerprint() == FeedbackLog.read(path, **ROLES).fingerprint()
+
+
+@pytest.mark.parametrize("big", [2**53 + 1, 2**63 - 1, 2**64 - 1, 2**70 + 1])
+def test_large_ids_stay_apart(tmp_path: Path, big: int) -> None:
+    rows = [{"prompt": "p", "response": "r", "id": big - n, "user": u} for n, u in enumerate([1.5, big, None])]
+    log = FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows), prompt_id="id", user_id="user")
+    assert log.prompt_codes().tolist() == [0, 1, 2]
+
+
+def test_ids_of_several_types_compare_as_text(tmp_path: Path) -> None:
+    rows = [{"prompt": "p", "response": "r", "user": user} for user in (7, "7b", 7, None)]
+    assert FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows), user_id="user").codes("user_id").tolist() == [0, 1, 0, 2]
+
+
+def test_text_that_looks_like_a_date_stays_text(tmp_path: Path) -> None:
+    rows = [{"prompt": "2021-03-04", "response": [{"role": "assistant", "content": "2021-03-05 10:00:00"}]}]
+    log = FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows))
+    assert (log.prompts(), log.responses()) == (["2021-03-04"], ["2021-03-05 10:00:00"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=1, max_size=6),
+    data=st.data(),
+)
+def test_any_text_survives_jsonl_and_parquet(tmp_path: Path, texts: list[str], data: st.DataObject) -> None:
+    rows = [{"prompt": text, "response": data.draw(st.sampled_from(texts)), "copied": 1} for text in texts]
+    for name in ("a.jsonl", "a.parquet"):
+        log = FeedbackLog.read(written(tmp_path / name, rows), signals=["copied"])
+        assert log.prompts() == texts
+        assert log.responses() == [row["response"] for row in rows]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=3), min_size=1))
+def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, values: list[Any]) -> None:
+    rows: list[Any] = [{"prompt": "p", "response": value} for value in values]
+    log = FeedbackLog.read(jsonl(tmp_path / "a.jsonl", [*rows, {"prompt": "p", "response": "last"}]))
+    usable = [value for value in values if isinstance(value, str) and value.strip()]
+    assert log.responses() == [*usable, "last"]
+    assert log.quarantine.total == len(values) - len(usable)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.parquet", b"prompt,response\n", "it holds text, expected a Parquet file"),
+        ("a.parquet", b"PAR1 and then nothing", "damaged Parquet file"),
+        ("a.parquet", b"", "expected a Parquet file"),
+        ("a.jsonl", b"PK\x03\x04rest", "it holds a zip archive, expected one JSON object per line"),
+        ("a.jsonl", b"prompt,response\na,b\n", "it holds CSV or other text"),
+        ("a.jsonl", b'[{"prompt": "p"}]', "one JSON array; write its items one per line"),
+        ("a.jsonl", b"\x00\x01\x02", "it holds binary data"),
+        ("a.jsonl", b"\x1f\x8b\x08", "it holds a gzip file"),
+        ("a.jsonl.gz", b'{"prompt": "p"}', "not gzip"),
+        ("a.jsonl.gz", gzip.compress(b'{"prompt":"p"}\n' * 999)[:60], "cannot be read"),
+        ("a.csv", b"PAR1....", "it holds a Parquet file"),
+        ("a.csv", b'{"prompt": "p"}\n', "JSON; name it .jsonl"),
+        ("a.csv", b"prompt,response\np,\xff\n", "not readable as UTF-8 CSV"),
+        ("a.csv", b"prompt,prompt\np,r\n", "column 'prompt' stands twice"),
+        ("a.jsonl", b"", "the log is empty"),
+        ("a.csv", b"", "the log is empty"),
+        ("a.csv", b"prompt,response\n", "the log is empty"),
+        ("a.txt", b"hello", "cannot tell the format from the name"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_gives_one_line(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as error:
+        FeedbackLog.read(tmp_path / name)
+    assert message in str(error.value) and name in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file or folder"):
+        FeedbackLog.read(tmp_path / "none.jsonl")
+    with pytest.raises(DataError, match=r"a folder without state\.json"):
+        FeedbackLog.read(tmp_path)
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(DataError, match="damaged dataset folder"):
+        FeedbackLog.read(tmp_path)
+
+
+def test_importing_the_room_loads_no_heavy_library() -> None:
+    code = "import sys, tacit.data; print({'torch', 'datasets', 'pandas', 'sklearn', 'transformers'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
