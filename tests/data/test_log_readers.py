@@ -15,13 +15,28 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tacit.data import FeedbackLog
 from tacit.errors import DataError
 
 ROWS: list[dict[str, Any]] = [
-    {"prompt": "Why?", "response": "Because,\nas it \"is\".", "copied": 1, "slot": 1, "device": "ios", "gold": 0.5},
+    {
+        "prompt": "Why?",
+        "response": 'Because,\nas it "is".',
+        "copied": 1,
+        "slot": 1,
+        "device": "ios",
+        "gold": 0.5,
+    },
     {"prompt": "Why?", "response": "No idea.", "copied": 0, "slot": 2, "device": None, "gold": None},
-    {"prompt": "2021-03-04", "response": "2021-03-05", "copied": None, "slot": 3, "device": "web", "gold": 1.0},
+    {
+        "prompt": "2021-03-04",
+        "response": "2021-03-05",
+        "copied": None,
+        "slot": 3,
+        "device": "web",
+        "gold": 1.0,
+    },
 ]
 ROLES: dict[str, Any] = {"signals": ["copied"], "context": ["slot", "device"], "gold": "gold"}
 CHAT = [
@@ -111,7 +126,10 @@ def test_reading_as_kto_is_said_aloud(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_text_and_messages_may_share_a_column(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "a.jsonl", [{"prompt": CHAT[0]["prompt"], "response": "a"}, {"prompt": "Hi", "response": "b"}])
+    path = jsonl(
+        tmp_path / "a.jsonl",
+        [{"prompt": CHAT[0]["prompt"], "response": "a"}, {"prompt": "Hi", "response": "b"}],
+    )
     log = FeedbackLog.read(path)
     assert log.messages()[1] == [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "b"}]
 
@@ -146,7 +164,10 @@ def test_bad_lines_are_quarantined_by_reason_and_line(tmp_path: Path) -> None:
 
 
 def test_broken_messages_are_quarantined(tmp_path: Path) -> None:
-    rows = [*CHAT, {"prompt": [{"role": "user", "content": None}], "completion": CHAT[0]["completion"], "label": 1}]
+    rows = [
+        *CHAT,
+        {"prompt": [{"role": "user", "content": None}], "completion": CHAT[0]["completion"], "label": 1},
+    ]
     rows += [{"prompt": [], "completion": CHAT[0]["completion"], "label": True}]
     log = FeedbackLog.read(pa.Table.from_pylist([row | {"label": bool(row["label"])} for row in rows]))
     assert log.quarantine.counts == {"prompt has a message without role or content": 1, "prompt is empty": 1}
@@ -185,14 +206,21 @@ def test_csv_roles_given_later_read_cells_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("big", [2**53 + 1, 2**63 - 1, 2**64 - 1, 2**70 + 1])
 def test_large_ids_stay_apart(tmp_path: Path, big: int) -> None:
-    rows = [{"prompt": "p", "response": "r", "id": big - n, "user": u} for n, u in enumerate([1.5, big, None])]
+    rows = [
+        {"prompt": "p", "response": "r", "id": big - n, "user": u} for n, u in enumerate([1.5, big, None])
+    ]
     log = FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows), prompt_id="id", user_id="user")
     assert log.prompt_codes().tolist() == [0, 1, 2]
 
 
 def test_ids_of_several_types_compare_as_text(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "response": "r", "user": user} for user in (7, "7b", 7, None)]
-    assert FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows), user_id="user").codes("user_id").tolist() == [0, 1, 0, 2]
+    assert FeedbackLog.read(jsonl(tmp_path / "a.jsonl", rows), user_id="user").codes("user_id").tolist() == [
+        0,
+        1,
+        0,
+        2,
+    ]
 
 
 def test_text_that_looks_like_a_date_stays_text(tmp_path: Path) -> None:
@@ -203,7 +231,11 @@ def test_text_that_looks_like_a_date_stays_text(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=1, max_size=6),
+    texts=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip),
+        min_size=1,
+        max_size=6,
+    ),
     data=st.data(),
 )
 def test_any_text_survives_jsonl_and_parquet(tmp_path: Path, texts: list[str], data: st.DataObject) -> None:
@@ -215,7 +247,12 @@ def test_any_text_survives_jsonl_and_parquet(tmp_path: Path, texts: list[str], d
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=3), min_size=1))
+@given(
+    st.lists(
+        st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=3),
+        min_size=1,
+    )
+)
 def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, values: list[Any]) -> None:
     rows: list[Any] = [{"prompt": "p", "response": value} for value in values]
     log = FeedbackLog.read(jsonl(tmp_path / "a.jsonl", [*rows, {"prompt": "p", "response": "last"}]))
@@ -268,5 +305,6 @@ def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None
 
 
 def test_importing_the_room_loads_no_heavy_library() -> None:
-    code = "import sys, tacit.data; print({'torch', 'datasets', 'pandas', 'sklearn', 'transformers'} & set(sys.modules))"
+    heavy = {"torch", "datasets", "pandas", "sklearn", "transformers"}
+    code = f"import sys, tacit.data; print({heavy} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

@@ -43,8 +43,8 @@ _KEPT = (
 )
 _SECONDS_PER_DAY = 86400.0
 
-# review_count stays out of the context: the few replies with fewer than three reviews are the poor ones, so it
-# speaks of content.
+# review_count stays out of the context: the few replies with fewer than three reviews are the poor ones, so
+# it speaks of content.
 ROLES = Roles(
     prompt_id="parent_id",
     signals=(SIGNALS["thumbs_up"], SIGNALS["thumbs_down"]),

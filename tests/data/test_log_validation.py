@@ -1,0 +1,246 @@
+"""The border: what each role accepts, and the one line that says what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tacit.data import FeedbackLog, Quarantine, Roles, Signal
+from tacit.errors import ConfigError, DataError
+
+NAN, INF = float("nan"), float("inf")
+
+
+def columns(**more: Any) -> dict[str, Any]:
+    rows = len(next(iter(more.values()))) if more else 2
+    return {"prompt": ["p"] * rows, "response": [f"r{i}" for i in range(rows)], **more}
+
+
+def refusal(roles: Roles, **more: Any) -> str:
+    with pytest.raises(DataError) as error:
+        FeedbackLog.from_columns(columns(**more), roles)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "row", "said"),
+    [
+        ([1, 0, 2], 3, "2"),
+        ([1.0, 0.5], 2, "0.5"),
+        ([0.0, NAN], 2, "nan"),
+        ([1, -1], 2, "-1"),
+        ([True, "yes"], 2, "'yes'"),
+        (["1", "0"], 1, "'1'"),
+        ([1, [0]], 2, "[0]"),
+        ([2**70, 0], 1, "'1180591620717411303424'"),
+    ],
+)
+def test_a_signal_holds_only_1_0_and_null(values: list[Any], row: int, said: str) -> None:
+    message = refusal(Roles(signals=(Signal("copied"),)), copied=values)
+    assert (
+        f"memory, row {row}: column 'copied' (signal) holds {said}, expected 1, 0, true, false or null"
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 0, None],
+        [True, False, None],
+        [1.0, 0.0, None],
+        [True, 0, None],
+        np.array([1, 0, 0], dtype=np.uint8),
+        [None] * 3,
+    ],
+)
+def test_spellings_of_1_0_and_null(values: Any) -> None:
+    log = FeedbackLog.from_columns(columns(copied=values), Roles(signals=(Signal("copied"),)))
+    y_NK, visible_NK = log.signal_matrix()
+    assert y_NK.dtype == np.float32 and visible_NK.dtype == bool
+    assert y_NK[:, 0].tolist() == [float(value or 0) for value in values]
+    assert visible_NK[:, 0].tolist() == [value is not None for value in values]
+
+
+def test_null_is_not_zero() -> None:
+    roles = Roles(signals=(Signal("copied"),))
+    zero = FeedbackLog.from_columns(columns(copied=[1, 0]), roles)
+    null = FeedbackLog.from_columns(columns(copied=[1, None]), roles)
+    assert zero.signal_matrix()[0].tolist() == null.signal_matrix()[0].tolist()
+    assert zero.signal_matrix()[1].tolist() != null.signal_matrix()[1].tolist()
+    assert zero.fingerprint() != null.fingerprint()
+
+
+def test_exposure_hides_a_signal_where_it_could_not_be_recorded() -> None:
+    data = columns(copied=[1, 0, 1, None, 0], button=[1, 1, 0, 1, None])
+    roles = Roles(signals=(Signal("copied", exposure="button"),))
+    log = FeedbackLog.from_columns(data, roles)
+    y_NK, visible_NK = log.signal_matrix()
+    assert y_NK[:, 0].tolist() == [1, 0, 0, 0, 0]
+    assert visible_NK[:, 0].tolist() == [True, True, False, False, False]
+    assert "column 'button' (exposure) holds 2" in refusal(roles, copied=[1, 0], button=[1, 2])
+    assert "no column 'button' (wanted as exposure of signal 'copied')" in refusal(roles, copied=[1, 0])
+
+
+def test_an_exposure_may_be_context_too() -> None:
+    roles = Roles(signals=(Signal("copied", exposure="button"),), context=("button",))
+    log = FeedbackLog.from_columns(columns(copied=[1, 1], button=[True, False]), roles)
+    assert log.signal_matrix()[1].tolist() == [[True], [False]]
+    assert log.context_columns()["button"].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1.0, NAN], "row 2: column 'slot' (context) holds nan, expected a finite number; fill it"),
+        ([INF, 1.0], "row 1: column 'slot' (context) holds inf"),
+        ([1.0, 2.0, None], "row 3: column 'slot' (context) holds null among numbers; fill it"),
+        ([None, None], "column 'slot' (context) holds nothing but null; leave it out"),
+        ([1, "a"], "row 2: column 'slot' (context) holds 'a', expected all numbers or all text"),
+        ([[1], [2]], "row 1: column 'slot' (context) holds [1], expected all numbers or all text"),
+    ],
+)
+def test_context_is_all_numbers_or_all_text(values: list[Any], said: str) -> None:
+    assert said in refusal(Roles(context=("slot",)), slot=values)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.5, 1.5], "row 2: column 'rating' (gold) holds 1.5, expected a number from 0 to 1; rescale"),
+        ([-0.1, None], "row 1: column 'rating' (gold) holds -0.1"),
+        ([None, NAN], "row 2: column 'rating' (gold) holds nan, expected a finite number; write null"),
+        (["good", "bad"], "row 1: column 'rating' (gold) holds 'good', expected a number"),
+    ],
+)
+def test_gold_lies_between_0_and_1(values: list[Any], said: str) -> None:
+    assert said in refusal(Roles(gold="rating"), rating=values)
+
+
+def test_rank_is_a_number_or_null() -> None:
+    log = FeedbackLog.from_columns(columns(place=[2, None]), Roles(rank="place"))
+    values, known = log.rank_values()
+    assert values.tolist() == [2, 0] and known.tolist() == [True, False]
+    assert "column 'place' (rank) holds 'a'" in refusal(Roles(rank="place"), place=["a", "b"])
+
+
+def test_a_missing_column_names_its_near_matches() -> None:
+    message = refusal(Roles(signals=(Signal("copyed"),)), copied=[1, 0])
+    assert "no column 'copyed' (wanted as signal); did you mean 'copied'?" in message
+    assert "Columns: prompt, response, copied" in message
+
+
+def test_a_jsonl_error_names_the_line_not_the_row_that_was_kept(tmp_path: Path) -> None:
+    rows = [{"prompt": "p", "response": "", "copied": 1}, {"prompt": "p", "response": "r", "copied": 3}]
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n" + "\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match=r"log\.jsonl, line 3: column 'copied'"):
+        FeedbackLog.read(path, signals=["copied"])
+
+
+def test_when_all_rows_are_bad_the_commonest_reason_is_named() -> None:
+    with pytest.raises(DataError, match=r"none of the 3 rows.*response is empty \(2, first in row 2\)"):
+        FeedbackLog.from_columns({"prompt": ["p"] * 3, "response": [None, "", " "]}, Roles())
+
+
+def test_a_column_of_numbers_is_no_text() -> None:
+    message = refusal(Roles(response="score"), score=[1, 2])
+    assert "the response column holds int64, expected text or a list of {role, content} messages" in message
+    parts = [[{"role": "user", "content": [{"type": "text"}]}]] * 2
+    assert "expected {role, content} with text in both" in refusal(Roles(prompt="parts"), parts=parts)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Roles(gold="copied", signals=(Signal("copied"),)),
+        lambda: Roles(gold="slot", context=("slot",)),
+        lambda: Roles(signals=(Signal("copied"), Signal("copied", -1))),
+        lambda: Roles(context=("slot", "slot")),
+        lambda: Roles(response="prompt"),
+        lambda: Roles(gold="rank", rank="rank"),
+    ],
+)
+def test_one_column_has_one_role(make: Any) -> None:
+    with pytest.raises(DataError, match="is named both as"):
+        make()
+
+
+def test_a_null_prompt_id_is_refused() -> None:
+    assert "row 2: column 'task' (prompt_id) is null" in refusal(Roles(prompt_id="task"), task=["a", None])
+
+
+def test_an_empty_log_is_refused() -> None:
+    with pytest.raises(DataError, match="the log is empty"):
+        FeedbackLog.from_columns({"prompt": [], "response": []}, Roles())
+    with pytest.raises(DataError, match="'response' has 1 rows, the first column 2"):
+        FeedbackLog.from_columns({"prompt": ["a", "b"], "response": ["c"]}, Roles())
+
+
+def test_columns_of_several_types_without_a_role_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="tacit"):
+        log = FeedbackLog.from_columns(columns(extra=[1, "a"]), Roles())
+    assert "extra" not in log.table.column_names and "'extra'" in caplog.text
+
+
+def test_with_roles_validates_again_and_keeps_the_rows() -> None:
+    log = FeedbackLog.from_columns(columns(copied=[1, 0], stars=[5, 1]), Roles(signals=(Signal("copied"),)))
+    assert log.with_roles(signals=["copied:negative"]).roles.signals[0].polarity == -1
+    assert log.with_roles(context=["stars"]).context_columns()["stars"].tolist() == [5.0, 1.0]
+    with pytest.raises(DataError, match="'stars' \\(gold\\) holds 5"):
+        log.with_roles(gold="stars")
+
+
+def test_fingerprint_is_of_content_and_roles_not_of_storage() -> None:
+    data = columns(copied=[1, 0, None], user=["a", "b", None], extra=[1, 2, 3])
+    roles = Roles(signals=(Signal("copied"),), user_id="user")
+    log = FeedbackLog.from_columns(data, roles)
+    assert log.fingerprint() == FeedbackLog.from_columns(data, roles, name="other").fingerprint()
+    assert log.fingerprint() == FeedbackLog.from_columns(data | {"extra": [9, 9, 9]}, roles).fingerprint()
+    assert log.fingerprint() == log.take([0, 1, 2]).fingerprint()
+    pieces = pa.concat_tables([log.table.slice(0, 1), log.table.slice(1)])
+    assert log.fingerprint() == FeedbackLog(pieces, roles).fingerprint()
+    others = [
+        log.take([1, 0, 2]),
+        log.take([0, 1]),
+        log.with_roles(user_id=None),
+        FeedbackLog.from_columns(data | {"user": ["a", "b", ""]}, roles),
+        FeedbackLog.from_columns(data | {"response": ["r0r", "1", "r2"]}, roles),
+        FeedbackLog.from_columns(data | {"response": ["r0", "r1", "r2 "]}, roles),
+    ]
+    assert len({other.fingerprint() for other in others} | {log.fingerprint()}) == 1 + len(others)
+
+
+def test_signal_parse_and_its_refusals() -> None:
+    assert Signal.parse("copied") == Signal("copied")
+    assert Signal.parse("thumbs_down:negative") == Signal("thumbs_down", -1)
+    assert Signal.parse("a:b:positive") == Signal("a:b")
+    for text in ("copied:neg", "", ":negative"):
+        with pytest.raises(ConfigError):
+            Signal.parse(text)
+    for wrong in ({"polarity": 0}, {"kind": "loud"}, {"misclick": 1.0}):
+        with pytest.raises(ConfigError, match="signal 'x'"):
+            Signal("x", **wrong)
+
+
+def test_roles_survive_json_and_refuse_unknown_ones() -> None:
+    roles = Roles(
+        signals=(Signal("a", -1, "explicit", 0.1, "b"),), context=("c",), gold="g", rank="r", policy="m"
+    )
+    assert Roles.from_json(json.loads(json.dumps(roles.to_json()))) == roles
+    with pytest.raises(ConfigError, match="unknown role 'colour'"):
+        Roles.from_json({"colour": "red"})
+
+
+def test_quarantine_counts_all_and_shows_few() -> None:
+    bad = Quarantine().plus("f", "empty", range(1, 100)).plus("f", "missing", [7]).plus("f", "none", [])
+    assert (bad.total, bad.commonest, len(bad.examples)) == (100, "empty", 4)
+    assert bad.describe() == "100 rows quarantined: empty (99; f rows 1, 2, 3, …); missing (1; f row 7)"
+    assert json.loads(json.dumps(bad.to_json()))["counts"] == {"empty": 99, "missing": 1}
+    assert Quarantine().describe() == "no row quarantined"
