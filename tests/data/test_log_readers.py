@@ -174,10 +174,23 @@ def test_broken_messages_are_quarantined(tmp_path: Path) -> None:
     assert log.prompts() == ["system: Be brief.\nuser: Hi", "Hi"]
 
 
-def test_not_utf8_is_one_bad_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (b'"\xff"', "line is not UTF-8"),
+        (b'"\\uD800"', "line is not UTF-8"),
+        (b"[" * 100_000, "line is not JSON"),
+    ],
+)
+def test_a_line_that_no_parser_takes_is_one_bad_line(tmp_path: Path, response: bytes, reason: str) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"prompt":"p","response":"\xff"}\n{"prompt":"p","response":"r"}\n')
-    assert FeedbackLog.read(path).quarantine.counts == {"line is not UTF-8": 1}
+    path.write_bytes(b'{"prompt":"p","response":' + response + b'}\n{"prompt":"p","response":"r"}\n')
+    assert FeedbackLog.read(path).quarantine.counts == {reason: 1}
+
+
+def test_one_name_is_a_list_of_one(tmp_path: Path) -> None:
+    log = FeedbackLog.read(written(tmp_path / "a.jsonl", ROWS), signals="copied", context="slot")
+    assert (log.roles.signals[0].name, log.roles.context) == ("copied", ("slot",))
 
 
 def test_ragged_csv_rows_are_quarantined_and_later_rows_keep_their_place(tmp_path: Path) -> None:

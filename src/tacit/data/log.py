@@ -58,8 +58,8 @@ class FeedbackLog:
         cls,
         path_or_dataset: str | Path | Any,
         *,
-        signals: Sequence[str | Signal] | None = None,
-        context: Sequence[str] | None = None,
+        signals: str | Signal | Sequence[str | Signal] | None = None,
+        context: str | Sequence[str] | None = None,
         gold: str | None = None,
         prompt: str | None = None,
         response: str | None = None,
@@ -96,7 +96,11 @@ class FeedbackLog:
         """
         raw = open_raw(path_or_dataset)
         given = {
-            "context": None if context is None else tuple(context),
+            "context": (context,)
+            if isinstance(context, str)
+            else None
+            if context is None
+            else tuple(context),
             "gold": gold,
             "prompt": prompt,
             "response": response,
@@ -108,6 +112,8 @@ class FeedbackLog:
             "policy": policy,
         }
         known = {part: column for part, column in given.items() if column is not None}
+        # One name is a list of one, not of its letters.
+        signals = [signals] if isinstance(signals, str | Signal) else signals
         raw, roles = interpret(raw, source, signals, known)
         raw = conform(raw, roles, max_bad)
         return cls(table=raw.table, roles=roles, quarantine=raw.quarantine, name=raw.name)

@@ -121,6 +121,10 @@ def from_lists(
             )
         try:
             arrays[column] = pa.array(values)
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{name}: column {column!r} holds text that UTF-8 cannot write (half a surrogate pair)"
+            ) from error
         except OverflowError:
             arrays[column] = pa.array([None if value is None else str(value) for value in values])
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
@@ -141,8 +145,8 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
         if column in available:
             continue
         near = difflib.get_close_matches(column, available, n=2, cutoff=0.6)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(
-            f"{raw.name}: no column {column!r} (wanted as {part}){hint} Columns: {shown or 'none'}"
+            f"{raw.name}: no column {column!r} (wanted as {part}){hint}; columns: {shown or 'none'}"
         )

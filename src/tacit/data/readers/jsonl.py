@@ -81,7 +81,7 @@ def _sniff(data: bytes) -> list[str] | None:
             break
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(row, dict):
             return None
@@ -113,7 +113,9 @@ def _slow(data: bytes, name: str) -> RawTable:
             continue
         try:
             row = json.loads(line)
-        except UnicodeDecodeError:
+            if b"\\ud" in line.lower():  # half a surrogate pair is legal JSON and no text
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeError:
             bad.setdefault("line is not UTF-8", []).append(number)
             continue
         except (ValueError, RecursionError):
