@@ -61,7 +61,7 @@ def simulate(
         >>> world.liked_N.tolist(), world.clicks_NK[:, 0].tolist()
         ([1, 1, 0], [1, 0, 0])
     """
-    rows, signals = propensity_NK.shape if propensity_NK.ndim == 2 else (-1, -1)
+    rows, signals = propensity_NK.shape if propensity_NK.ndim == 2 else (-1, 0)
     misclicks = np.zeros(signals) if misclick_K is None else np.asarray(misclick_K, dtype=np.float64)
     polarity = np.ones(signals) if polarity_K is None else np.asarray(polarity_K)
     if preference_N.shape != (rows,) or misclicks.shape != (signals,) or polarity.shape != (signals,):

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from tacit.errors import DataError
 
-PROMPTS = 1300
+PROMPTS = 1200
 """Prompts taken when no limit is given: enough to learn from, and embedded within a minute on two cores."""
 
 ANSWERS_PER_PROMPT = 5
@@ -64,8 +64,8 @@ _QUESTIONS = (
 )
 
 _FEWEST_WORDS = 12
-_PAGE_WORDS = 75
-_FILLER_WORDS = 28
+_PAGE_WORDS = 38
+_FILLER_WORDS = 16
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def stdlib_answers(limit: int | None = None, *, seed: int = 0) -> AnswerSet:
     """Make questions about the standard library with five candidate answers each.
 
     Args:
-        limit: at most this many questions; 1,300 if not given.
+        limit: at most this many questions; 1,200 if not given.
         seed: of the choice of questions, of their wording and of the kinds of answer that each one gets.
 
     Raises:
@@ -120,7 +120,7 @@ def stdlib_answers(limit: int | None = None, *, seed: int = 0) -> AnswerSet:
     for number, page in enumerate(asked):
         question = rng.choice(_QUESTIONS).format(name=page.name)
         others = [other for other in neighbours[page.module] if other is not page] or pages
-        answers = _candidates(page, rng.choice(others), rng.sample(others, min(3, len(others))), intros, rng)
+        answers = _candidates(page, rng.choice(others), rng.sample(others, min(2, len(others))), intros, rng)
         for kind in rng.sample(list(answers), min(ANSWERS_PER_PROMPT, len(answers))):
             prompts.append(question)
             responses.append(answers[kind])
@@ -143,14 +143,14 @@ def _candidates(
 
     words = page.text.split(" ")
     kept = max(5, int(len(words) * rng.uniform(0.35, 0.6)))
-    wrong_text = _with_code(wrong) if rng.random() < 0.5 else wrong.text
+    wrong_text = _with_code(wrong) if rng.random() < 0.5 else _titled(wrong)
     candidates = {
-        "right": page.text,
+        "right": _titled(page),
         "code": _with_code(page),
-        "padded": padded(page.text),
-        "terse": _first_sentence(page.text),
-        "truncated": " ".join(words[:kept]).rstrip(" .,;:\n"),
-        "wrong": wrong.text,
+        "padded": padded(_titled(page)),
+        "terse": _titled(page, _first_sentence(page.text)),
+        "truncated": _titled(page, " ".join(words[:kept]).rstrip(" .,;:\n")),
+        "wrong": _titled(wrong),
         "wrong_long": padded(wrong_text),
     }
     seen: dict[str, str] = {}
@@ -159,11 +159,16 @@ def _candidates(
     return {kind: text for text, kind in seen.items()}
 
 
+def _titled(page: _Page, text: str = "") -> str:
+    """Head a text with the name it documents, as pages of the documentation are."""
+    return f"`{page.name}`: {text or page.text}"
+
+
 def _with_code(page: _Page) -> str:
     example = page.example or f"import {page.module}\n\n{page.call}"
     if page.module == "builtins":
         example = page.example or page.call
-    return f"{page.text}\n\n```python\n{example}\n```"
+    return f"{_titled(page)}\n\n```python\n{example}\n```"
 
 
 def _pages() -> list[_Page]:

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import importlib
+import math
+
+import numpy as np
+import pytest
+
+from tacit.errors import DataError
+from tacit.evaluation import (
+    auroc,
+    bootstrap,
+    brier,
+    ece,
+    paired_difference,
+    weighted_auroc,
+    weighted_mean,
+    weighted_within_prompt,
+    within_prompt_accuracy,
+)
+from tacit.evaluation.bootstrap import _row_weights
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(3)
+    groups = rng.integers(100, 130, 200)
+    target = rng.integers(0, 2, 200)
+    scores = np.round(1 / (1 + np.exp(-(target + rng.normal(size=200)))), 1)
+    return scores, target, groups
+
+
+def test_a_draw_takes_whole_prompts_and_as_many_as_there_are(data):
+    _, _, groups = data
+    (weights,) = _row_weights(groups, 50, seed=0)
+    _, first, index = np.unique(groups, return_index=True, return_inverse=True)
+    assert np.array_equal(weights, weights[:, first][:, index])
+    assert np.all(weights[:, first].sum(axis=1) == len(first))
+
+
+def test_weighted_metrics_equal_the_metrics_on_repeated_rows(data):
+    scores, target, groups = data
+    (weights,) = _row_weights(groups, 20, seed=1)
+    fast_auroc = weighted_auroc(scores, target).over(weights)
+    fast_brier = weighted_mean((scores - target) ** 2).over(weights)
+    fast_within = weighted_within_prompt(scores, target, groups).over(weights)
+    for d, row_weights in enumerate(weights.astype(int)):
+        rows = np.repeat(np.arange(len(groups)), row_weights)
+        assert fast_auroc[d] == pytest.approx(auroc(scores[rows], target[rows]))
+        assert fast_brier[d] == pytest.approx(brier(scores[rows], target[rows]))
+        # A prompt drawn twice counts as two prompts: number the copies of each row.
+        copy = np.concatenate([np.arange(n) for n in row_weights])
+        expected = within_prompt_accuracy(scores[rows], target[rows], groups[rows] * 1000 + copy)
+        assert fast_within[d] == pytest.approx(expected)
+
+
+def test_the_value_is_the_metric_on_all_rows(data):
+    scores, target, groups = data
+    interval = bootstrap(weighted_within_prompt(scores, target, groups), groups, draws=10)
+    assert interval.value == pytest.approx(within_prompt_accuracy(scores, target, groups))
+    assert bootstrap(weighted_auroc(scores, target), groups, draws=10).value == auroc(scores, target)
+
+
+def test_a_function_of_rows_and_its_weighted_twin_give_the_same_interval(data):
+    scores, target, groups = data
+    fast = bootstrap(weighted_auroc(scores, target), groups, draws=100, seed=5)
+    slow = bootstrap(lambda rows: auroc(scores[rows], target[rows]), groups, draws=100, seed=5)
+    assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high))
+
+
+def test_one_seed_gives_one_interval_and_another_seed_another(data):
+    scores, target, groups = data
+    metric = weighted_mean((scores - target) ** 2)
+    assert bootstrap(metric, groups, seed=1) == bootstrap(metric, groups, seed=1)
+    assert bootstrap(metric, groups, seed=1) != bootstrap(metric, groups, seed=2)
+
+
+def test_memory_is_bounded_without_changing_the_draws(data, monkeypatch):
+    scores, target, groups = data
+    metric = weighted_auroc(scores, target)
+    whole = bootstrap(metric, groups, draws=50)
+    # The package re-exports the function under the name of its module.
+    module = importlib.import_module("tacit.evaluation.bootstrap")
+    monkeypatch.setattr(module, "_CELLS", 7 * len(groups))
+    assert bootstrap(metric, groups, draws=50) == whole
+
+
+def test_rows_that_repeat_inside_prompts_do_not_shorten_the_interval():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=100)
+    once = bootstrap(weighted_mean(values), np.arange(100))
+    ten_times = bootstrap(weighted_mean(np.repeat(values, 10)), np.repeat(np.arange(100), 10))
+    assert (ten_times.low, ten_times.high) == pytest.approx((once.low, once.high))
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(60), 3)
+    covered = 0
+    for world in range(200):
+        values = rng.normal(size=60)[groups] + rng.normal(size=180)
+        interval = bootstrap(weighted_mean(values), groups, draws=300, seed=world)
+        covered += interval.low <= 0 <= interval.high
+    assert 180 <= covered <= 198
+
+
+def test_a_paired_difference_is_much_narrower_than_the_two_intervals():
+    rng = np.random.default_rng(2)
+    groups = np.repeat(np.arange(100), 4)
+    hardness = rng.normal(size=100)[groups]
+    first, second = weighted_mean(hardness + 0.1), weighted_mean(hardness + 0.01 * rng.normal(size=400))
+    difference = paired_difference(first, second, groups)
+    alone = bootstrap(first, groups)
+    assert difference.low > 0.09
+    assert difference.high - difference.low < (alone.high - alone.low) / 20
+
+
+def test_an_undefined_metric_has_an_undefined_interval_and_undefined_draws_are_left_out():
+    groups = np.arange(3)
+    nothing = bootstrap(weighted_auroc(np.arange(3.0), np.ones(3)), groups)
+    assert math.isnan(nothing.value) and math.isnan(nothing.low) and math.isnan(nothing.high)
+    sometimes = bootstrap(weighted_auroc(np.arange(3.0), np.array([0, 1, 1])), groups)
+    assert (sometimes.value, sometimes.low, sometimes.high) == (1, 1, 1)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(DataError, match="at least one row"):
+        bootstrap(weighted_mean(np.zeros(0)), np.zeros(0))
+
+
+def test_any_metric_of_rows_can_carry_an_interval(data):
+    scores, target, groups = data
+    interval = bootstrap(lambda rows: ece(scores[rows], target[rows]), groups, draws=50)
+    assert 0 <= interval.low <= interval.high <= 1
