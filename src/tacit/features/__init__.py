@@ -1,0 +1,23 @@
+"""Text and context into numbers: encoders, embedding store, style, context, scaling. No torch at import."""
+
+from __future__ import annotations
+
+from tacit.features.context import ContextCodec
+from tacit.features.encoder import Encoder, Precision, resolve_encoder
+from tacit.features.pairs import embed_pairs, pair_dimension
+from tacit.features.scaling import Standardiser
+from tacit.features.store import EmbeddingStore
+from tacit.features.style import STYLE_NAMES, style_features
+
+__all__ = [
+    "STYLE_NAMES",
+    "ContextCodec",
+    "EmbeddingStore",
+    "Encoder",
+    "Precision",
+    "Standardiser",
+    "embed_pairs",
+    "pair_dimension",
+    "resolve_encoder",
+    "style_features",
+]

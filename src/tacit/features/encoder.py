@@ -1,0 +1,148 @@
+"""Encoders: what turns a text into a vector, and how one is chosen by name.
+
+`minilm` is the embedded default, `hashing` needs no torch at all, and any Hugging Face encoder or decoder is
+named by its hub id or its folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from tacit.errors import ConfigError, DataError
+
+Precision = Literal["fp32", "bf16"]
+
+DEFAULT_HASHING_DIMENSION = 256
+
+
+class Encoder(Protocol):
+    """What turns texts into vectors.
+
+    Attributes:
+        name: `"minilm"`, `"hashing:256"`, or the Hugging Face id or path as it was given.
+        content_hash: SHA-256 over weights, tokenizer and settings. Two encoders with the same hash give the
+            same vectors, up to the rounding of their `precision`.
+        dimension: length D of one vector.
+        paired: True where prompt and response are encoded apart and combined (sentence encoders, hashing);
+            False where a chat is rendered and encoded as one text (decoders).
+        precision: the arithmetic in use, `"fp32"` or `"bf16"`; vectors of different precision are cached
+            apart.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name as the user would give it."""
+        ...
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over weights, tokenizer and settings."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of one vector."""
+        ...
+
+    @property
+    def paired(self) -> bool:
+        """Whether prompt and response are encoded apart."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic in use."""
+        ...
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """Write a chat as one text: by a decoder's chat template, by a plain join without one."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, quiet: bool = True) -> np.ndarray:
+        """Encode texts as float16 [N, D]. A vector does not depend on the other texts of the call."""
+        ...
+
+
+def resolve_encoder(spec: str, *, precision: Precision | None = None) -> Encoder:
+    """Return the encoder that `spec` names.
+
+    Args:
+        spec: `"minilm"`; `"hashing"` or `"hashing:512"`; a folder that holds a Hugging Face model; or a hub
+            id written `owner/name`. Only a hub id may reach the network, and only if no folder has that name.
+        precision: the arithmetic to use; None takes bf16 where the machine has it in hardware, fp32
+            otherwise. A saved model names the precision it was fitted with, so that its scores are the same
+            elsewhere.
+
+    Raises:
+        ConfigError: nothing has that name, its package is not installed, or its weights are not the ones
+            expected.
+
+    Example:
+        >>> resolve_encoder("hashing:128").dimension
+        128
+    """
+    if spec == "minilm":
+        from tacit.features.minilm import load_minilm
+
+        return load_minilm(precision)
+    family, colon, rest = spec.partition(":")
+    if family == "hashing":
+        from tacit.features.hashing import HashingEncoder
+
+        if not colon:
+            return HashingEncoder(DEFAULT_HASHING_DIMENSION)
+        if not rest.isascii() or not rest.isdigit():
+            raise ConfigError(
+                f"encoder {spec!r}: expected hashing:DIMENSION with a whole number, such as hashing:512"
+            )
+        return HashingEncoder(int(rest))
+    looks_like_path = spec.startswith((".", "/", "~")) or "\\" in spec
+    if looks_like_path or Path(spec).is_dir():
+        folder = Path(spec).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"encoder {spec!r}: there is no such folder; expected one that holds a Hugging Face model"
+            )
+    elif spec.count("/") != 1 or not all(spec.split("/")):
+        close = difflib.get_close_matches(spec, ["minilm", "hashing"], n=1, cutoff=0.6)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(
+            f"unknown encoder {spec!r}{hint}; expected minilm, hashing, hashing:DIMENSION, "
+            "a model folder, or a Hugging Face id written owner/name"
+        )
+    from tacit.features.huggingface import load_huggingface
+
+    return load_huggingface(spec, precision)
+
+
+def join_messages(messages: list[dict[str, str]]) -> str:
+    r"""Join a chat's contents with blank lines: the rendering where there is no chat template.
+
+    Example:
+        >>> join_messages([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])
+        'Hi\n\nHello'
+    """
+    return "\n\n".join(message["content"] for message in messages)
+
+
+def clean_texts(texts: Sequence[str]) -> list[str]:
+    r"""Check that texts are strings and replace what UTF-8 cannot hold (half an emoji, cut by a logger).
+
+    Raises:
+        DataError: an entry is not a string.
+
+    Example:
+        >>> clean_texts(["ok", "cut \ud83d"])
+        ['ok', 'cut ?']
+    """
+    if isinstance(texts, str):
+        raise DataError("expected a list of texts to encode, found one string; put it in a list")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"text {row} to encode: expected a string, found {type(text).__name__}")
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]

@@ -1,0 +1,205 @@
+"""Any Hugging Face encoder or decoder as a Tacit encoder, by hub id or folder; no remote code, no pickles."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tacit.errors import ConfigError, DataError
+from tacit.features.encoder import Precision, join_messages
+from tacit.features.transformer import Pooling, TransformerEncoder, one_line, quiet_transformers
+from tacit.files import sha256_file, sha256_json
+
+_WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # weights, configuration, tokenizer
+
+_LONGEST = 4096
+"""Tokens read of a text at most, even where the model could read more: attention over a whole book would
+exhaust memory, and a log's answers are far shorter."""
+
+
+def load_huggingface(spec: str, precision: Precision | None = None) -> TransformerEncoder:
+    """Return the encoder in the folder or under the hub id `spec`.
+
+    An encoder (BERT and its kin) is mean-pooled to unit length, or pooled as its sentence-transformers folder
+    says, and takes prompt and response apart. A decoder (Llama and its kin) gives the last token's raw hidden
+    state of the rendered chat, which is what a `*ForSequenceClassification` head reads.
+
+    Raises:
+        ConfigError: the model does not exist, cannot be fetched, or is of a kind that gives no such vector.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = _locate(spec)
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"encoder {spec!r}: {folder} holds no .safetensors weights; convert them, pickles are not read"
+        )
+    with quiet_transformers():
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+            raise ConfigError(f"encoder {spec!r}: transformers cannot read it: {one_line(error)}") from error
+    if getattr(config, "is_encoder_decoder", False):
+        raise ConfigError(
+            f"encoder {spec!r}: {config.model_type} is an encoder-decoder; expected an encoder or a decoder"
+        )
+    decoder = is_decoder(config)
+    pooling, longest = _sentence_settings(folder)
+    pooling = pooling or ("last" if decoder else "mean")
+    longest = min(longest, _reach(config, tokenizer))
+    dimension = getattr(config.get_text_config(), "hidden_size", None)
+    if not isinstance(dimension, int):
+        raise ConfigError(
+            f"encoder {spec!r}: {config.model_type} names no hidden_size; expected a text model"
+        )
+    templated = decoder and bool(getattr(tokenizer, "chat_template", None))
+    settings = {
+        "encoder": "huggingface",
+        "files": {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)},
+        "pooling": pooling,
+        "normalise": not decoder,
+        "longest": longest,
+    }
+    return TransformerEncoder(
+        name=spec,
+        folder=folder,
+        content_hash=sha256_json(settings),
+        dimension=dimension,
+        paired=not decoder,
+        pooling=pooling,
+        normalise=not decoder,
+        longest=longest,
+        tokenise=_tokeniser(tokenizer, longest=longest, templated=templated, keep_end=decoder),
+        render=_renderer(spec, tokenizer) if templated else join_messages,
+        precision=precision,
+    )
+
+
+def is_decoder(config: Any) -> bool:
+    """Whether a transformers configuration describes a causal language model.
+
+    Bare backbones (`LlamaModel`) say nothing in their architecture's name; there the model family decides.
+    """
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    names = getattr(config, "architectures", None) or []
+    if getattr(config, "is_decoder", False) or any(
+        re.search(r"ForCausalLM$|LMHeadModel$", name) for name in names
+    ):
+        return True
+    family = config.model_type
+    return family in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and family not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def _locate(spec: str) -> Path:
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ConfigError(
+                f"encoder {spec!r}: {folder / 'config.json'} is missing; expected a Hugging Face model folder"
+            )
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(spec, allow_patterns=_WANTED))
+    except (
+        OSError,
+        ValueError,
+        HFValidationError,
+    ) as error:  # not found, gated, offline: the hub's own classes
+        raise ConfigError(
+            f"encoder {spec!r}: no such folder, and the hub did not give it ({one_line(error)}); "
+            "check the name and the connection, or use minilm or hashing"
+        ) from error
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files that decide the vectors, at the top of the folder and in the pooling module's."""
+    return sorted(
+        {path for pattern in _WANTED for path in folder.glob(pattern)} | set(folder.glob("1_Pooling/*.json"))
+    )
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file; the hub's cache names large blobs by it, which spares reading 16 GB again."""
+    blob = path.resolve().name
+    return blob if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", blob) else sha256_file(path)
+
+
+def _sentence_settings(folder: Path) -> tuple[Pooling | None, int]:
+    """Pooling and longest text as a sentence-transformers folder states them."""
+    pooling: Pooling | None = None
+    longest = _LONGEST
+    module, bert = folder / "1_Pooling" / "config.json", folder / "sentence_bert_config.json"
+    if module.is_file():
+        stated = json.loads(module.read_text(encoding="utf-8"))
+        keys: dict[str, Pooling] = {
+            "pooling_mode_cls_token": "first",
+            "pooling_mode_lasttoken": "last",
+            "pooling_mode_mean_tokens": "mean",
+        }
+        pooling = next((value for key, value in keys.items() if stated.get(key)), None)
+    if bert.is_file():
+        longest = min(longest, json.loads(bert.read_text(encoding="utf-8")).get("max_seq_length") or longest)
+    return pooling, longest
+
+
+def _reach(config: Any, tokenizer: Any) -> int:
+    """Longest text the model's positions allow; RoBERTa's family counts them from the padding id on."""
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or _LONGEST
+    if "roberta" in config.model_type or config.model_type in ("camembert", "mpnet"):
+        positions -= (getattr(config, "pad_token_id", None) or 0) + 1
+    return max(1, min(int(positions), int(tokenizer.model_max_length), _LONGEST))
+
+
+def _tokeniser(
+    tokenizer: Any, *, longest: int, templated: bool, keep_end: bool
+) -> Callable[[list[str]], list[list[int]]]:
+    """Return texts → token ids.
+
+    A chat template writes its own special tokens, so the tokenizer must not add them again; without a
+    template the tokenizer adds them, once.
+    """
+    bos = tokenizer.bos_token_id
+    lone = next((i for i in (bos, tokenizer.eos_token_id, tokenizer.pad_token_id) if i is not None), 0)
+
+    def shorten(ids: list[int]) -> list[int]:
+        if bos is not None and ids[:2] == [bos, bos]:
+            ids = ids[1:]
+        if len(ids) <= longest:
+            return ids or [lone]
+        # The response stands at the end of a chat: what is cut is the middle, after the opening token.
+        return ids[:1] + ids[len(ids) - longest + 1 :] if longest > 1 else ids[-1:]
+
+    def tokenise(texts: list[str]) -> list[list[int]]:
+        if keep_end:
+            encoded = tokenizer(texts, add_special_tokens=not templated, padding=False, verbose=False)
+            return [shorten(ids) for ids in encoded["input_ids"]]
+        encoded = tokenizer(texts, padding=False, truncation=True, max_length=longest)
+        return [ids or [lone] for ids in encoded["input_ids"]]
+
+    return tokenise
+
+
+def _renderer(spec: str, tokenizer: Any) -> Callable[[list[dict[str, str]]], str]:
+    def render(messages: list[dict[str, str]]) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return str(tokenizer.apply_chat_template(messages, tokenize=False))
+        except TemplateError as error:
+            roles = ", ".join(message.get("role", "?") for message in messages)
+            raise DataError(
+                f"encoder {spec!r}: its chat template refuses a chat with roles {roles}: {one_line(error)}"
+            ) from error
+
+    return render

@@ -1,0 +1,209 @@
+"""The transformer encoder: token lists through a Hugging Face backbone, pooled to one vector per text.
+
+Shared by `minilm.py` and `huggingface.py`, which find the weights and say how to tokenise. Suffixes: B rows
+of a batch, T tokens, D features, N texts.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tacit.errors import ConfigError
+from tacit.features.batching import BATCH_TOKENS, pad, plan_batches
+from tacit.features.encoder import Precision, clean_texts
+from tacit.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+
+Pooling = Literal["mean", "first", "last"]
+
+_WINDOW = 16384  # texts tokenised at a time: token lists of a whole log would not fit in memory
+_GPU_BATCH_TOKENS = 16384
+
+
+class TransformerEncoder:
+    """A backbone, its tokenizer and the way to one vector per text.
+
+    The backbone is loaded at the first call of `encode`. On a CPU a vector is bitwise the same whatever else
+    is encoded in the same call.
+
+    Args:
+        name: as the user gave it.
+        folder: where `config.json` and the safetensors weights lie.
+        content_hash: SHA-256 over weights, tokenizer and settings.
+        dimension: hidden size D.
+        paired: True for sentence encoders, False for decoders.
+        pooling: mean over tokens, first token, or last token.
+        normalise: scale vectors to unit length.
+        longest: most tokens per text; `tokenise` never returns more.
+        tokenise: texts to token ids, special tokens included, never empty.
+        render: a chat to one text.
+        precision: None takes bf16 where the machine has it in hardware.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        folder: Path,
+        content_hash: str,
+        dimension: int,
+        paired: bool,
+        pooling: Pooling,
+        normalise: bool,
+        longest: int,
+        tokenise: Callable[[list[str]], list[list[int]]],
+        render: Callable[[list[dict[str, str]]], str],
+        precision: Precision | None,
+    ) -> None:
+        self.name = name
+        self.content_hash = content_hash
+        self.dimension = dimension
+        self.paired = paired
+        self._folder = folder
+        self._pooling = pooling
+        self._normalise = normalise
+        self._longest = longest
+        self._tokenise = tokenise
+        self._render = render
+        self._precision = precision
+
+    @cached_property
+    def precision(self) -> Precision:
+        """The arithmetic in use."""
+        return self._precision or ("bf16" if bf16_in_hardware() else "fp32")
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """Write a chat as one text."""
+        return self._render(messages)
+
+    def encode(self, texts: Sequence[str], *, quiet: bool = True) -> np.ndarray:
+        """Encode texts as float16 [N, D], in the order given."""
+        cleaned = clean_texts(texts)
+        vectors_ND = np.empty((len(cleaned), self.dimension), dtype=np.float16)
+        with progress(f"encoding ({self.name})", len(cleaned), quiet=quiet) as bar:
+            for start in range(0, len(cleaned), _WINDOW):
+                token_lists = self._tokenise(cleaned[start : start + _WINDOW])
+                budget = BATCH_TOKENS if self._device.type == "cpu" else _GPU_BATCH_TOKENS
+                lengths = [len(tokens) for tokens in token_lists]
+                for batch in plan_batches(lengths, longest=self._longest, batch_tokens=budget):
+                    rows = [token_lists[row] for row in batch.rows]
+                    vectors_ND[start + batch.rows] = self._forward(rows, batch.width)
+                    bar.advance(len(rows))
+        return vectors_ND
+
+    def _forward(self, token_lists: list[list[int]], width: int) -> np.ndarray:
+        import torch
+
+        ids, mask = pad(token_lists, width, self._filler)
+        with torch.inference_mode():
+            ids_BT = torch.from_numpy(ids).to(self._device)
+            mask_BT = torch.from_numpy(mask).to(self._device)
+            hidden_BTD = self._model(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state
+            vectors_BD = pool(hidden_BTD, mask_BT, self._pooling)
+            if self._normalise:
+                vectors_BD = torch.nn.functional.normalize(vectors_BD, dim=1)
+            # A few backbones put single units beyond float16's range; an infinity would spoil every mean.
+            largest = float(np.finfo(np.float16).max)
+            numpy_BD: np.ndarray = vectors_BD.clamp(-largest, largest).to(torch.float16).cpu().numpy()
+        return numpy_BD
+
+    @cached_property
+    def _device(self) -> torch.device:
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from transformers import AutoModel
+
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        with quiet_transformers():
+            try:
+                model = AutoModel.from_pretrained(
+                    self._folder,
+                    dtype=dtype,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                )
+            except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+                raise ConfigError(
+                    f"encoder {self.name!r}: its weights do not load: {one_line(error)}"
+                ) from error
+        return model.eval().requires_grad_(False).to(self._device)
+
+    @cached_property
+    def _filler(self) -> int:
+        pad_id = getattr(self._model.config, "pad_token_id", None)
+        return pad_id if isinstance(pad_id, int) and pad_id >= 0 else 0
+
+
+def pool(hidden_BTD: torch.Tensor, mask_BT: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    """Reduce hidden states to float32 [B, D]; padding, on whichever side, never counts.
+
+    Args:
+        hidden_BTD: last hidden states, any float type.
+        mask_BT: 1 for a real token, 0 for padding; at least one 1 per row.
+        pooling: `"mean"`, `"first"` or `"last"` real token.
+    """
+    import torch
+
+    hidden_BTD = hidden_BTD.float()
+    if pooling == "mean":
+        weight_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
+        return (hidden_BTD * weight_BT1).sum(dim=1) / weight_BT1.sum(dim=1)
+    position_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
+    real_BT = mask_BT.bool()
+    if pooling == "last":
+        at_B = torch.where(real_BT, position_T, -1).amax(dim=1)
+    else:
+        at_B = torch.where(real_BT, position_T, mask_BT.shape[1]).amin(dim=1)
+    return hidden_BTD[torch.arange(len(at_B), device=at_B.device), at_B]
+
+
+def bf16_in_hardware() -> bool:
+    """Whether this machine multiplies bf16 matrices natively; emulation would be slower than fp32."""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # builds without oneDNN
+        return False
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence the loading bars and notices of transformers; progress is shown by us or not at all."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    had_bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bars:
+            logging.enable_progress_bar()
+
+
+def one_line(error: BaseException) -> str:
+    """First line of an error's text: library errors run over many."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
