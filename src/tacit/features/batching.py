@@ -44,6 +44,8 @@ def plan_batches(lengths: Sequence[int], *, longest: int, batch_tokens: int = BA
         >>> [(batch.rows.tolist(), batch.width) for batch in plan_batches([3, 16, 7, 8], longest=512)]
         [([1], 16), ([3], 8), ([0, 2], 8)]
     """
+    if not lengths:
+        return []
     lengths_N = np.asarray(lengths, dtype=np.int64)
     width_N = np.minimum(-(-lengths_N // ROUNDING) * ROUNDING, longest)
     # Rows without a single cell of padding go apart: attention without a mask runs another kernel.

