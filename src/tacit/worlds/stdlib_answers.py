@@ -9,17 +9,15 @@ The text depends on the Python version and platform (their documentation differs
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tacit.errors import DataError
+from tacit.worlds.stdlib_pages import Page, read_library
 
 PROMPTS = 1200
 """Prompts taken when no limit is given: enough to learn from, and embedded within a minute on two cores."""
@@ -38,22 +36,6 @@ KINDS = ("right", "code", "padded", "terse", "truncated", "wrong", "wrong_long")
 * `wrong_long`: such a page with a code block and padding.
 """
 
-# Importing these starts nothing: no window, no thread, no network, no output.
-_MODULES = """
-    argparse array ast asyncio base64 binascii bisect builtins bz2 calendar cmath codecs collections
-    colorsys concurrent.futures configparser contextlib copy csv dataclasses datetime decimal
-    difflib dis email.message email.utils enum fileinput filecmp fnmatch fractions ftplib functools
-    gc getopt getpass gettext glob graphlib gzip hashlib heapq hmac html html.parser http.client
-    http.cookies http.server imaplib importlib.metadata importlib.util inspect io ipaddress
-    itertools json linecache locale logging logging.handlers lzma mailbox math mimetypes operator
-    optparse os os.path pathlib pickle pickletools pkgutil platform plistlib poplib pprint pstats
-    queue random re reprlib sched secrets select selectors shelve shlex shutil signal smtplib socket
-    socketserver sqlite3 ssl stat statistics string struct subprocess symtable sysconfig tarfile
-    tempfile textwrap threading time timeit tokenize trace traceback tracemalloc types typing
-    unicodedata unittest unittest.mock urllib.parse urllib.request urllib.robotparser uuid warnings
-    wave weakref webbrowser wsgiref.util xml.dom.minidom xml.etree.ElementTree xml.sax.saxutils
-    xmlrpc.client zipfile zlib zoneinfo
-"""
 
 _QUESTIONS = (
     "What does `{name}` do in Python?",
@@ -62,10 +44,6 @@ _QUESTIONS = (
     "In Python, what is `{name}` good for?",
     "I came across `{name}` in some code. What is it?",
 )
-
-_FEWEST_WORDS = 12
-_PAGE_WORDS = 38
-_FILLER_WORDS = 16
 
 
 @dataclass(frozen=True)
@@ -80,16 +58,6 @@ class AnswerSet:
     """What each answer is, one of `KINDS`."""
 
 
-@dataclass(frozen=True)
-class _Page:
-    name: str
-    module: str
-    text: str
-    call: str
-    example: str
-    """Interactive examples of the docstring, or empty."""
-
-
 def stdlib_answers(limit: int | None = None, *, seed: int = 0) -> AnswerSet:
     """Make questions about the standard library with five candidate answers each.
 
@@ -98,7 +66,7 @@ def stdlib_answers(limit: int | None = None, *, seed: int = 0) -> AnswerSet:
         seed: of the choice of questions, of their wording and of the kinds of answer that each one gets.
 
     Raises:
-        DataError: this Python was started with `-OO` and has no docstrings, or the limit is below 1.
+        DataError: this build of Python has no docstrings, or the limit is below 1.
 
     Example:
         >>> answers = stdlib_answers(limit=3)
@@ -107,14 +75,14 @@ def stdlib_answers(limit: int | None = None, *, seed: int = 0) -> AnswerSet:
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit: found {limit}, expected at least 1 question")
-    pages = _pages()
+    library = read_library()
+    pages, intros = library.pages, library.intros
     if not pages:
-        raise DataError("stdlib_answers: this Python keeps no docstrings: start it without -OO")
+        raise DataError("stdlib_answers: this build of Python has no docstrings: use one that has")
     rng = random.Random(seed)
-    neighbours: dict[str, list[_Page]] = {}
+    neighbours: dict[str, list[Page]] = {}
     for page in pages:
         neighbours.setdefault(page.module, []).append(page)
-    intros = {module: intro for module in neighbours if (intro := _module_intro(module))}
     asked = rng.sample(pages, min(len(pages), limit or PROMPTS))
     prompts, responses, prompt_ids, kinds = [], [], [], []
     for number, page in enumerate(asked):
@@ -130,7 +98,7 @@ def stdlib_answers(limit: int | None = None, *, seed: int = 0) -> AnswerSet:
 
 
 def _candidates(
-    page: _Page, wrong: _Page, mentioned: list[_Page], intros: dict[str, str], rng: random.Random
+    page: Page, wrong: Page, mentioned: list[Page], intros: dict[str, str], rng: random.Random
 ) -> dict[str, str]:
     """Give one answer per kind, leaving out kinds that would repeat a text."""
     other_intros = [intro for module, intro in intros.items() if module != page.module]
@@ -159,107 +127,17 @@ def _candidates(
     return {kind: text for text, kind in seen.items()}
 
 
-def _titled(page: _Page, text: str = "") -> str:
+def _titled(page: Page, text: str = "") -> str:
     """Head a text with the name it documents, as pages of the documentation are."""
     return f"`{page.name}`: {text or page.text}"
 
 
-def _with_code(page: _Page) -> str:
+def _with_code(page: Page) -> str:
     example = page.example or f"import {page.module}\n\n{page.call}"
     if page.module == "builtins":
         example = page.example or page.call
     return f"{_titled(page)}\n\n```python\n{example}\n```"
 
 
-def _pages() -> list[_Page]:
-    """Collect the documentation, each text once, in an order that does not depend on the run."""
-    pages: dict[str, _Page] = {}
-    for module in _MODULES.split():
-        for name, thing in _public(module):
-            doc = getattr(thing, "__doc__", None)
-            # Generated docstrings can carry an address in memory, which differs from run to run.
-            if not isinstance(doc, str) or " at 0x" in doc:
-                continue
-            text, example = _prose(inspect.cleandoc(doc))
-            if len(text.split()) >= _FEWEST_WORDS and text not in pages:
-                pages[text] = _Page(name, module, text, _call(name, thing), example)
-    return list(pages.values())
-
-
-def _public(module: str) -> Iterator[tuple[str, object]]:
-    """Yield the public functions and classes of a module, and the methods of its classes."""
-    try:
-        found = importlib.import_module(module)
-    except ImportError:  # some builds of Python go without ssl, sqlite3 or bz2
-        return
-    prefix = "" if module == "builtins" else f"{module}."
-    listed = getattr(found, "__all__", None)
-    for name in sorted(set(listed or vars(found))):
-        thing = getattr(found, name, None)
-        if name.startswith("_") or not callable(thing):
-            continue
-        if listed is None and getattr(thing, "__module__", module).strip("_") != module:
-            continue
-        yield f"{prefix}{name}", thing
-        if inspect.isclass(thing):
-            for method, value in sorted(vars(thing).items()):
-                if not method.startswith("_") and callable(getattr(thing, method, None)):
-                    yield f"{prefix}{name}.{method}", value
-
-
-def _prose(doc: str) -> tuple[str, str]:
-    """Split a docstring into prose of limited length and its interactive examples."""
-    lines, examples = [], []
-    for line in doc.splitlines():
-        if line.lstrip().startswith((">>> ", "... ")):
-            examples.append(line.strip()[4:])
-        else:
-            lines.append(line.rstrip())
-    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", "\n".join(lines))]
-    return _at_most("\n\n".join(part for part in paragraphs if part), _PAGE_WORDS), "\n".join(examples[:6])
-
-
-def _at_most(text: str, words: int) -> str:
-    """Shorten a text to whole sentences, or to `words` words where the first sentence is longer."""
-    found = list(re.finditer(r"\S+", text))
-    if len(found) <= words:
-        return text
-    cut = text[: found[words - 1].end()]
-    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)", cut)]
-    return cut[: ends[-1]] if ends else cut
-
-
 def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[.!?])\s|\n\n", text, maxsplit=1)[0]
-
-
-def _call(name: str, thing: object) -> str:
-    """Write a call with the parameters' names and the defaults that are the same on every machine."""
-    try:
-        parameters = inspect.signature(thing).parameters.values()  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return f"{name}(...)"
-    stars: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    written = []
-    for parameter in parameters:
-        star = stars.get(parameter.kind, "")
-        default = parameter.default
-        if parameter.name == "self":
-            continue
-        if default is parameter.empty:
-            written.append(f"{star}{parameter.name}")
-        else:
-            # Other defaults show paths, encodings or addresses of this machine.
-            plain = default is None or isinstance(default, bool | int) or default in ("", "r", "rb", "utf-8")
-            written.append(f"{parameter.name}={default!r}" if plain else f"{parameter.name}=...")
-    return f"{name}({', '.join(written)})"
-
-
-def _module_intro(module: str) -> str:
-    doc = getattr(importlib.import_module(module), "__doc__", None)
-    if not isinstance(doc, str):
-        return ""
-    text, _ = _prose(inspect.cleandoc(doc))
-    if "Copyright" in text or "@" in text:
-        return ""
-    return _at_most(text.replace("\n\n", " "), _FILLER_WORDS)

@@ -86,7 +86,7 @@ def demo_world(seeds: int = 5, *, limit: int | None = None) -> DemoWorld:
 
     Raises:
         ConfigError: fewer than one seed.
-        DataError: this Python has no docstrings (`-OO`), or the limit is below 1.
+        DataError: this build of Python has no docstrings, or the limit is below 1.
 
     Example:
         >>> world = demo_world(seeds=2, limit=4)
