@@ -3,8 +3,8 @@
     pip install sentence-transformers
     python benchmarks/encode.py            # a table; --json for machines
 
-Texts are slices of the documentation strings of Python's standard library, from a few words to a few pages. Both
-sides are warmed, then run in turn, so that a busy machine is unfair to both alike; medians are compared.
+Texts are slices of the documentation strings of Python's standard library, from a few words to a few pages.
+Both sides are warmed, then run in turn, so that a busy machine is unfair to both alike; medians are compared.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
         **{name: lambda side=side: side.encode(texts) for name, side in sides.items()},  # type: ignore[misc]
     }
     for name in runs:
-        (theirs if name not in sides else sides[name]).encode(texts[:64])
+        sides.get(name, theirs).encode(texts[:64])
     took: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.runs):
         for name, run in runs.items():
