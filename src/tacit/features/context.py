@@ -68,6 +68,11 @@ class ContextCodec:
         return cls(tuple(parts))
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The context columns that the fit read."""
+        return tuple(part.column for part in self.parts)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the C output columns."""
         found: list[str] = []

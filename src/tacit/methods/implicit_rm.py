@@ -29,7 +29,7 @@ class ImplicitRM(Method):
 
     | Inputs | Labels |
     |---|---|
-    | reward head f: text; propensity head g: context and style | one positive signal, 0/1/missing |
+    | f: text; g: context and style | one positive signal, 0/1/missing |
 
     Loss (`objective="marginal"`), −log P(y):
         y=1: softplus(−f) + softplus(−g);   y=0: softplus(f) + softplus(g) − logsumexp(f, g, 0).

@@ -98,6 +98,7 @@ def gated_strata_scores(
         L1_B, L0_B: log-likelihoods of the signals given that the user is active.
         silent_B: bool, no visible signal fired.
     """
+    f_B, activity_B, L1_B, L0_B = torch.broadcast_tensors(f_B, activity_B, L1_B, L0_B)
     never = torch.full_like(f_B, -1e9)
     passive_B = torch.where(silent_B, torch.zeros_like(f_B), never)
     active, inactive = log_sigmoid(activity_B), -softplus(activity_B)

@@ -35,7 +35,7 @@ class LatentML(Method):
 
     | Inputs | Labels |
     |---|---|
-    | reward head f: text; propensity heads g_k: context and style | K signals of polarity ±1, 0/1/missing; gold optional |
+    | f: text; g_k: context and style | K signals of polarity ±1, 0/1/missing; gold optional |
 
     Loss: −log P(y) = softplus(f) − logaddexp(f + L1, L0), in log space. A missing signal contributes nothing; a
     gold row contributes log P(y, r*). A misclick rate is held below its hit rate (ε_k = σ(g_k − softplus(d_k))),
@@ -45,6 +45,11 @@ class LatentML(Method):
     positive ones without misclicks too; one positive and one negative identify the odds times a constant. A
     shared activity gate needs two signals of each polarity (`identifiability_rank`).
 
+    With the gate, one latent activity a ~ Bernoulli(σ(activity)) moves with context and style and switches every
+    signal; given that the user acts, each signal has one hit rate. It is the default for exactly one positive and
+    one negative signal (thumbs): with a propensity of its own for each, P(+)/P(−) = (r/(1−r))·(e₊/e₋) and whatever
+    style does to e₊/e₋ cannot be told from preference; one act, one gate, and the ratio is a constant.
+
     Relations: one signal without misclicks is `implicit_rm`; `objective="em"` is the same gradient written as
     expectation–maximisation.
 
@@ -52,7 +57,7 @@ class LatentML(Method):
         objective: "marginal" or "em".
         misclicks: "const" learns one rate per signal; "zero" forbids them; "auto" learns them with three or more
             signals, or where a row fires signals of both polarities (impossible without misclicks).
-        gate: one latent activity per row switches all its signals off together.
+        gate: one latent activity per row switches all its signals off together; "auto" as above.
 
     Example:
         >>> import torch
@@ -65,7 +70,7 @@ class LatentML(Method):
 
     objective: Literal["marginal", "em"] = "marginal"
     misclicks: Literal["auto", "zero", "const"] = "auto"
-    gate: bool = False
+    gate: bool | Literal["auto"] = "auto"
 
     key: ClassVar[str] = "latent_ml"
     level: ClassVar[Level] = "prob"
@@ -80,13 +85,21 @@ class LatentML(Method):
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """Reward, one hit rate per signal, learned misclick rates, and the gate if there is one."""
         hits = tuple(logit(min(0.9, 2 * rate)) for rate in obs.signal_rates())
-        heads = [Head("reward", "reward", (0.0,)), Head("propensity", "propensity", hits, scalar=False)]
+        gated = self.has_gate(obs)
+        heads = [
+            Head("reward", "reward", (0.0,)),
+            Head("propensity", "none" if gated else "propensity", hits, scalar=False),
+        ]
         if self.learns_misclicks(obs):
             gaps = tuple(max(0.1, hit - logit(_START_MISCLICK)) for hit in hits)
             heads.append(Head("misclick", "none", tuple(math.log(math.expm1(g)) for g in gaps), scalar=False))
-        if self.gate:
+        if gated:
             heads.append(Head("activity", "propensity", (0.0,)))
         return tuple(heads)
+
+    def has_gate(self, obs: Observations) -> bool:
+        """Whether signals share one activity on these data."""
+        return sorted(obs.polarity) == [-1, 1] if self.gate == "auto" else self.gate
 
     def learns_misclicks(self, obs: Observations) -> bool:
         """Whether misclick rates are fitted on these data."""
@@ -114,7 +127,7 @@ class LatentML(Method):
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """−log P(y), or the EM objective with the same gradient; gold rows use log P(y, r*) [..., B]."""
-        if self.objective == "em" and not self.gate:
+        if self.objective == "em" and "activity" not in logits:
             L1_B, L0_B = self._signal_terms(logits, obs)
             return self._gold_rows(logits, obs, L1_B, L0_B, em_objective(logits["reward"], L1_B, L0_B))
         return self.criterion(logits, obs)
@@ -148,7 +161,7 @@ class LatentML(Method):
         return alarm_BK
 
     def _marginal(self, logits: Logits, obs: Observations, L1_B: Tensor, L0_B: Tensor) -> Tensor:
-        if not self.gate:
+        if "activity" not in logits:
             return marginal_log_likelihood(logits["reward"], L1_B, L0_B)
         return torch.logsumexp(self._gate_scores(logits, obs, L1_B, L0_B), dim=-1)
 
@@ -161,7 +174,9 @@ class LatentML(Method):
     ) -> Tensor:
         if obs.gold_B is None or obs.gold_known_B is None:
             return loss_B
-        if self.gate:  # sum the gate out within each value of r*; the prior of r* is already in the scores
+        if (
+            "activity" in logits
+        ):  # sum the gate out within each value of r*; the prior of r* is already in the scores
             scores = self._gate_scores(logits, obs, L1_B, L0_B)
             liked_B = torch.logaddexp(scores[..., 0], scores[..., 2])
             disliked_B = torch.logaddexp(scores[..., 1], scores[..., 3])

@@ -1,0 +1,8 @@
+"""The artefact: RewardModel — score, save, load."""
+
+from __future__ import annotations
+
+from tacit.model.inputs import Inputs, PropensityFeatures, Scalings, text_inputs
+from tacit.model.reward_model import Pairs, RewardModel, sigmoid
+
+__all__ = ["Inputs", "Pairs", "PropensityFeatures", "RewardModel", "Scalings", "sigmoid", "text_inputs"]

@@ -19,8 +19,10 @@ class TrainingConfig(BaseModel):
     weight_decay: float | None = Field(
         None, ge=0, description="decoupled decay of the reward head; None: chosen by likelihood"
     )
-    propensity_hidden: tuple[int, ...] = Field((), description="propensity heads: () is logistic in its inputs")
-    lr: float = Field(1e-3, gt=0, description="reward head")
+    propensity_hidden: tuple[int, ...] = Field(
+        (), description="propensity heads: () is logistic in its inputs"
+    )
+    lr: float = Field(5e-3, gt=0, description="reward head; its inputs have unit variance as a block")
     propensity_lr: float = Field(
         1e-2, gt=0, description="other heads: larger, so that they keep pace with the reward head"
     )

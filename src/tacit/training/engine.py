@@ -10,7 +10,7 @@ Shapes: N rows of the log, B rows of a batch, M members, D features, K signals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch import Tensor
 from tacit.errors import TacitError
 from tacit.methods.method import Method
 from tacit.methods.observations import Observations
-from tacit.progress import Progress, Silent
+from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.heads import Layout, assign_members, forward, initial_weights, select_members
@@ -73,6 +73,10 @@ class Ensemble:
             else torch.cat([part[name] for part in parts], dim=1)
             for name in self.layouts
         }
+
+    def only(self, *heads: str) -> Ensemble:
+        """The same members with some of their heads: scoring needs the reward alone."""
+        return replace(self, layouts={name: self.layouts[name] for name in heads})
 
     def pick(self, members: Sequence[int]) -> Ensemble:
         """Some members, as an ensemble of their own."""
@@ -166,7 +170,7 @@ def train(
                     f"{method.key}: the loss became {float(loss.detach())} in epoch {state.epoch}; "
                     "lower the learning rate (lr, propensity_lr) or look for extreme context values"
                 )
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             state.step(plan, config)
         state.judge(method, views, obs, plan, held_out, config, dtype)
         if progress is not None:
@@ -178,10 +182,14 @@ def train(
 
 def _first_product_dtype(config: TrainingConfig) -> torch.dtype:
     if config.precision == "auto":
-        supported = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.backends.cpu.get_cpu_capability() in (
-            "AVX512",
-            "AVX512_BF16",
-            "AMX",
+        supported = (
+            torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            and torch.backends.cpu.get_cpu_capability()
+            in (
+                "AVX512",
+                "AVX512_BF16",
+                "AMX",
+            )
         )
         return torch.bfloat16 if supported else torch.float32
     return torch.bfloat16 if config.precision == "bf16" else torch.float32
@@ -236,7 +244,11 @@ class _State:
         state = cls(layouts, weights, len(plan.seeds))
         groups = []
         for name, tensors in weights.items():
-            lr = config.lr if name == "reward" and layouts[name].head.view == "reward" else config.propensity_lr
+            lr = (
+                config.lr
+                if name == "reward" and layouts[name].head.view == "reward"
+                else config.propensity_lr
+            )
             groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": lr})
         state.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
         return state
@@ -311,7 +323,10 @@ class _State:
         )
 
     def save(self, checkpoint: Checkpoint, name: str) -> None:
-        tensors: dict[str, Tensor] = {"best_criterion": self.best_criterion_M, "best_epoch": self.best_epoch_M}
+        tensors: dict[str, Tensor] = {
+            "best_criterion": self.best_criterion_M,
+            "best_epoch": self.best_epoch_M,
+        }
         for head, weights in self.weights.items():
             for key, value in weights.items():
                 tensors[f"best/{head}/{key}"] = self.best[head][key]

@@ -39,8 +39,9 @@ class Layout:
 def initial_weights(layout: Layout, seeds: Sequence[int]) -> dict[str, Tensor]:
     """Random weights of M members, each from its own seed: a member does not depend on its neighbours.
 
-    Hidden layers are uniform in ±1/√fan_in as in torch.nn.Linear; the last layer is a tenth of that, so that a head
-    starts close to its bias. Two heads never start equal: the seed is mixed with the head's name.
+    The first layer is uniform in ±1 because a view's blocks have variance 1 each over their whole width; later
+    layers in ±1/√fan_in as in torch.nn.Linear. The last layer is a tenth of that: a head starts close to its bias.
+    Two heads never start equal: the seed is mixed with the head's name.
     """
     sizes = [layout.inputs, *layout.hidden, layout.outputs]
     if layout.head.view == "none":
@@ -51,7 +52,8 @@ def initial_weights(layout: Layout, seeds: Sequence[int]) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
         layers = []
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            bound = fan_in**-0.5 * (0.1 if i == len(layout.hidden) else 1.0)
+            bound = 1.0 if i == 0 else fan_in**-0.5  # views have unit variance over their whole width
+            bound *= 0.1 if i == len(layout.hidden) else 1.0
             layers.append((torch.rand(fan_in, fan_out, generator=generator) * 2 - 1) * bound)
         members.append(layers)
     M = len(seeds)
@@ -88,13 +90,12 @@ def select_members(layout: Layout, weights: Mapping[str, Tensor], members: Tenso
     """The weights of some members (int64 index), detached copies."""
     chosen = {}
     for name, value in weights.items():
-        value = value.detach()
         if name == "weight0":
             M = weights["bias0"].shape[0]
-            by_member = value.view(layout.inputs, M, -1)
+            by_member = value.detach().view(layout.inputs, M, -1)
             chosen[name] = by_member[:, members].reshape(layout.inputs, -1).contiguous()
         else:
-            chosen[name] = value[members].clone()
+            chosen[name] = value.detach()[members].clone()
     return chosen
 
 

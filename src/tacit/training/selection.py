@@ -24,7 +24,7 @@ from tacit.training.engine import Ensemble, Plan, train
 from tacit.training.views import Views
 
 HIDDEN_CANDIDATES: tuple[tuple[int, ...], ...] = ((), (128, 32))
-WEIGHT_DECAY_CANDIDATES = (0.01, 0.3, 3.0)
+WEIGHT_DECAY_CANDIDATES = (0.1, 1.0, 3.0, 10.0)
 HOLD_OUT_FOLDS = 5
 
 
@@ -69,6 +69,21 @@ def roster(groups_N: NDArray[np.int64], members: int, seed: int) -> Roster:
         tuple(m % HOLD_OUT_FOLDS for m in range(members)),
         (0,) * members,
         torch.from_numpy(grouped_folds(groups_N, 2, seed + 1) == 0),
+    )
+
+
+def cross_roster(groups_N: NDArray[np.int64], outer_N: NDArray[np.int64], members: int, seed: int) -> Roster:
+    """One usual ensemble per outer fold, all in one pass: team t never uses the rows with `outer_N == t`."""
+    one = roster(groups_N, members, seed)
+    teams = range(int(outer_N.max()) + 1)
+    outer = torch.from_numpy(outer_N)
+    return Roster(
+        one.seeds * len(teams),
+        torch.stack([outer != t for t in teams for _ in one.seeds]),
+        one.fold_N,
+        one.hold_out * len(teams),
+        tuple(t for t in teams for _ in one.seeds),
+        one.half_N,
     )
 
 
@@ -142,4 +157,3 @@ def _plan(who: Roster, decays: Sequence[float]) -> Plan:
         who.half_N,
         tuple(decay for decay in decays for _ in who.seeds),
     )
-

@@ -44,9 +44,7 @@ class Temperatures:
 
 def neutral(names: tuple[str, ...], members: int) -> Temperatures:
     """Scale 1 about 0."""
-    return Temperatures(
-        {n: torch.zeros(members) for n in names}, {n: torch.zeros(members) for n in names}
-    )
+    return Temperatures({n: torch.zeros(members) for n in names}, {n: torch.zeros(members) for n in names})
 
 
 def mean_criterion(
@@ -78,12 +76,10 @@ def fit_temperatures(
         keep_B: bool [n], rows to use.
         sweeps: passes over the heads.
     """
-    centre = {
-        name: logits[name].mean(dim=tuple(range(1, logits[name].ndim))) for name in start.log_scale
-    }
+    centre = {name: logits[name].mean(dim=tuple(range(1, logits[name].ndim))) for name in start.log_scale}
     log_scale = dict(start.log_scale)
     for _ in range(sweeps):
-        for name in log_scale:
+        for name in start.log_scale:
             now = Temperatures(log_scale, centre).apply(logits)
             candidates = (log_scale[name] + _STEPS[:, None]).clamp(*_LIMITS)  # [C, M]
             shape = (*candidates.shape, *(1,) * (logits[name].ndim - 1))

@@ -1,0 +1,103 @@
+"""A model folder on disk: tacit.json, heads.safetensors and README.md, all checked when read.
+
+The folder appears whole or not at all: it is written under a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tacit.errors import ConfigError, ModelError
+from tacit.files import sha256_file, sha256_json, write_bytes, write_json
+
+FORMAT = 1
+MANIFEST, HEADS, CARD = "tacit.json", "heads.safetensors", "README.md"
+
+
+def write_folder(folder: Path, manifest: Mapping[str, Any], tensors: Mapping[str, Any], card: str) -> None:
+    """Write a model folder.
+
+    Raises:
+        ConfigError: `folder` exists and is not empty.
+    """
+    from safetensors.torch import save_file
+
+    refuse_occupied(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.mkdir()
+        save_file(dict(tensors), temporary / HEADS)
+        write_bytes(temporary / CARD, card.encode())
+        body = dict(manifest, format=FORMAT, files={n: sha256_file(temporary / n) for n in (HEADS, CARD)})
+        write_json(temporary / MANIFEST, dict(body, checksum=sha256_json(json.loads(json.dumps(body)))))
+        if folder.is_dir():
+            folder.rmdir()  # empty: refuse_occupied saw to it
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Raise if `folder` holds anything.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file; --out needs a folder that does not exist yet")
+    if folder.is_dir() and any(folder.iterdir()):
+        what = "another model" if (folder / MANIFEST).exists() else "other files"
+        raise ConfigError(f"{folder} already holds {what}; choose another --out or remove it first")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The checked manifest of a model folder.
+
+    Raises:
+        ModelError: not a model folder, an unknown format, or a file that is missing or was changed.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not a folder; expected a model written by tacit fit")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ModelError(f"{folder} holds no {MANIFEST}; expected a model written by tacit fit")
+    try:
+        manifest = json.loads(path.read_bytes())
+        checksum = manifest.pop("checksum")
+        files = manifest["files"]
+        intact = sha256_json(manifest) == checksum
+    except (ValueError, KeyError, AttributeError, TypeError):
+        intact = False
+    if not intact:
+        raise ModelError(f"{path} is damaged: it does not match its checksum; restore it or fit again")
+    if manifest["format"] != FORMAT:
+        raise ModelError(
+            f"{path} has format {manifest['format']}, this version reads {FORMAT}; upgrade tacit or fit again"
+        )
+    for name, expected in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise ModelError(f"{file} is missing; restore it or fit again")
+        if name != CARD and sha256_file(file) != expected:  # a card may be edited, weights may not
+            raise ModelError(
+                f"{file} is damaged: its SHA-256 is not the one in {MANIFEST}; restore it or fit again"
+            )
+    return dict(manifest)
+
+
+def read_tensors(folder: Path) -> dict[str, Any]:
+    """The tensors of a model folder, as torch tensors."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(folder / HEADS))
+    except SafetensorError as error:
+        raise ModelError(f"{folder / HEADS} is damaged: {error}; restore it or fit again") from None

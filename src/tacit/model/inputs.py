@@ -1,0 +1,102 @@
+"""From pairs of text and context to the views that heads see, the same way in fitting and in scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tacit.errors import ModelError
+from tacit.features import EmbeddingStore, Encoder, Standardiser, embed_pairs, style_features
+from tacit.training.views import Block, View, Views
+
+PropensityFeatures = Literal["context", "text"]
+"""What propensity heads see: context and style (exclusion, the default), or all the text as published."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arrays of N rows.
+
+    Attributes:
+        embedding_ND: float16 [N, D] of the pair.
+        style_NS: float32 [N, S], `STYLE_NAMES` in order; the first column is the length.
+        context_NC: float32 [N, C], or None where the log has no context or scoring does not need it.
+    """
+
+    embedding_ND: NDArray[np.float16]
+    style_NS: NDArray[np.float32]
+    context_NC: NDArray[np.float32] | None = None
+
+
+def text_inputs(
+    encoder: Encoder,
+    prompts: list[str],
+    responses: list[str],
+    messages: list[list[dict[str, str]]],
+    store: EmbeddingStore | None,
+    *,
+    quiet: bool = True,
+    context_NC: NDArray[np.float32] | None = None,
+) -> Inputs:
+    """Embed and measure N pairs."""
+    embedding_ND = embed_pairs(encoder, prompts, responses, messages, store, quiet=quiet)
+    return Inputs(embedding_ND, style_features(responses), context_NC)
+
+
+@dataclass(frozen=True)
+class Scalings:
+    """Column means and deviations of every block, learned from the log and stored with the model."""
+
+    blocks: Mapping[str, Standardiser]
+
+    @classmethod
+    def fit(cls, inputs: Inputs) -> Scalings:
+        """Learn from all rows of a log; labels play no part."""
+        blocks = {
+            "embedding": Block.fit(inputs.embedding_ND).scaling,
+            "style": Block.fit(inputs.style_NS).scaling,
+            "length": Block.fit(inputs.style_NS[:, :1]).scaling,
+        }
+        if inputs.context_NC is not None:
+            blocks["context"] = Block.fit(inputs.context_NC).scaling
+        return cls(blocks)
+
+    def views(self, inputs: Inputs, propensity_features: PropensityFeatures = "context") -> Views:
+        """What each kind of head sees. The reward never sees context; by default no propensity sees the embedding."""
+        style = Block(inputs.style_NS, self.blocks["style"])
+        text = View("text", (Block(inputs.embedding_ND, self.blocks["embedding"]), style))
+        views = {
+            "reward": text,
+            "length": View("length", (Block(inputs.style_NS[:, :1].copy(), self.blocks["length"]),)),
+        }
+        if propensity_features == "text":
+            views["propensity"] = text
+        elif "context" not in self.blocks:
+            views["propensity"] = View("style", (style,))
+        elif inputs.context_NC is not None:
+            views["propensity"] = View("context", (Block(inputs.context_NC, self.blocks["context"]), style))
+        return views
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Arrays by name, for safetensors."""
+        return {
+            f"scaling.{name}.{key}": value
+            for name, scaling in self.blocks.items()
+            for key, value in scaling.tensors().items()
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Scalings:
+        """Read back what `tensors` gave."""
+        grouped: dict[str, dict[str, NDArray[Any]]] = {}
+        for key, value in tensors.items():
+            kind, name, part = key.split(".")
+            if kind == "scaling":
+                grouped.setdefault(name, {})[part] = value
+        if not {"embedding", "style", "length"} <= set(grouped):
+            raise ModelError(f"the model's scalings are incomplete: found {sorted(grouped)}")
+        return cls({name: Standardiser.from_tensors(parts) for name, parts in grouped.items()})

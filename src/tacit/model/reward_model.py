@@ -1,0 +1,254 @@
+"""The artefact: a reward model that scores pairs of prompt and response, saved as a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tacit import methods
+from tacit.data import FeedbackLog, Roles
+from tacit.errors import ConfigError, ModelError
+from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
+from tacit.methods import Head, Method
+from tacit.model.card import model_card
+from tacit.model.folder import read_manifest, read_tensors, write_folder
+from tacit.model.inputs import Inputs, PropensityFeatures, Scalings, text_inputs
+from tacit.training.engine import Ensemble
+from tacit.training.heads import Layout
+from tacit.training.temperature import Temperatures
+
+if TYPE_CHECKING:
+    from tacit.features import Encoder
+
+Pairs = Sequence[tuple[Any, str]] | Sequence[Mapping[str, Any]] | FeedbackLog
+"""(prompt, response) tuples, {"prompt", "response"} mappings, or a log. A prompt is text or chat messages."""
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """An ensemble of reward heads on a frozen encoder.
+
+    Made by `tacit.fit`, or read by `RewardModel.load`. Scores are logits of P(the user likes the response),
+    averaged over members after each member's temperature.
+
+    Attributes:
+        method: the estimator and its parameters.
+        ensemble: members of all heads.
+        scalings: standardisation of the features.
+        encoder: text → vectors.
+        codec: context columns → numbers, or None.
+        propensity_features: what the propensity heads see.
+        info: everything else that the folder states: roles, log, training, metrics, identification, versions.
+    """
+
+    method: Method
+    ensemble: Ensemble
+    scalings: Scalings
+    encoder: Encoder
+    codec: ContextCodec | None
+    propensity_features: PropensityFeatures
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def score(
+        self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
+    ) -> NDArray[np.float32]:
+        """Reward of each pair, a logit, in input order.
+
+        Args:
+            pairs: see `Pairs`.
+            store: embedding cache; None computes without one.
+            quiet: no progress bar.
+
+        Raises:
+            ConfigError: a pair is neither a tuple nor a mapping with prompt and response.
+        """
+        reward: NDArray[np.float32] = self.member_scores(pairs, store=store, quiet=quiet).mean(0)
+        return reward
+
+    def probability(
+        self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
+    ) -> NDArray[np.float32]:
+        """P(the user likes the response) of each pair: the sigmoid of `score`."""
+        return sigmoid(self.score(pairs, store=store, quiet=quiet))
+
+    def uncertainty(
+        self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
+    ) -> NDArray[np.float32]:
+        """Standard deviation of the members' logits of each pair."""
+        spread: NDArray[np.float32] = self.member_scores(pairs, store=store, quiet=quiet).std(0)
+        return spread
+
+    def member_scores(
+        self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
+    ) -> NDArray[np.float32]:
+        """Logits of every member, float32 [M, N]."""
+        inputs = self._inputs(pairs, store, quiet)
+        rows = len(inputs.style_NS)
+        reward = self.ensemble.only("reward").logits(
+            self.scalings.views(inputs, self.propensity_features), torch.arange(rows)
+        )["reward"]
+        return reward.expand(-1, rows).detach().numpy().astype(np.float32)
+
+    def strata(
+        self, log: FeedbackLog, *, store: EmbeddingStore | None = None, quiet: bool = True
+    ) -> NDArray[np.float32]:
+        """Posterior of the strata PA, NA, PP, NP of each row of a log with one signal, float32 [N, 4].
+
+        Raises:
+            ConfigError: the method has no strata (only `implicit_rm` does).
+        """
+        if self.method.key != "implicit_rm":
+            raise ConfigError(f"strata need a model fitted by implicit_rm, this one is {self.method.key}")
+        inputs = self._inputs(log, store, quiet)
+        logits = self.ensemble.logits(
+            self.scalings.views(inputs, self.propensity_features), torch.arange(len(log))
+        )
+        y_NK, _ = log.signal_matrix()
+        phi = methods.strata(
+            logits["reward"].mean(0), logits["propensity"].mean(0), torch.from_numpy(y_NK[:, 0])
+        )
+        return phi.detach().numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder, whole or not at all.
+
+        Raises:
+            ConfigError: the folder already holds something.
+        """
+        manifest = dict(
+            self.info,
+            method={"key": self.method.key, "parameters": self.method.parameters()},
+            encoder={
+                "name": self.encoder.name,
+                "content_hash": self.encoder.content_hash,
+                "precision": self.encoder.precision,
+            },
+            propensity_features=self.propensity_features,
+            context=self.codec.to_json() if self.codec is not None else None,
+            heads=[_layout_json(layout) for layout in self.ensemble.layouts.values()],
+        )
+        tensors = {
+            f"head.{name}.{key}": value.detach().contiguous()
+            for name, weights in self.ensemble.weights.items()
+            for key, value in weights.items()
+        }
+        for name, log_scale in self.ensemble.temperatures.log_scale.items():
+            tensors[f"temperature.{name}.log_scale"] = log_scale.contiguous()
+            tensors[f"temperature.{name}.centre"] = self.ensemble.temperatures.centre[name].contiguous()
+        for name, value in self.scalings.tensors().items():
+            tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
+        write_folder(Path(folder), manifest, tensors, model_card(manifest))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> RewardModel:
+        """Read a model folder.
+
+        Raises:
+            ModelError: the folder is not a model, is damaged, or names an encoder that has changed.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        tensors = read_tensors(folder)
+        encoder = resolve_encoder(manifest["encoder"]["name"], precision=manifest["encoder"]["precision"])
+        if encoder.content_hash != manifest["encoder"]["content_hash"]:
+            raise ModelError(
+                f"{folder}: encoder {encoder.name} is not the one of the fit (content hash "
+                f"{encoder.content_hash[:12]}, expected {manifest['encoder']['content_hash'][:12]}); install that version"
+            )
+        layouts = {entry["name"]: _layout_from_json(entry) for entry in manifest["heads"]}
+        weights: dict[str, dict[str, torch.Tensor]] = {name: {} for name in layouts}
+        scales: dict[str, dict[str, torch.Tensor]] = {"log_scale": {}, "centre": {}}
+        scaling_arrays = {}
+        for key, value in tensors.items():
+            kind, name, part = key.split(".")
+            if kind == "head":
+                weights[name][part] = value
+            elif kind == "temperature":
+                scales[part][name] = value
+            else:
+                scaling_arrays[key] = value.numpy()
+        members = int(manifest["training"]["members"])
+        ensemble = Ensemble(
+            layouts,
+            weights,
+            Temperatures(scales["log_scale"], scales["centre"]),
+            torch.full((members,), float(manifest["metrics"]["held_out_criterion"])),
+            torch.zeros(members, dtype=torch.int64),
+        )
+        codec = ContextCodec.from_json(manifest["context"]) if manifest["context"] is not None else None
+        own = ("method", "encoder", "propensity_features", "context", "heads", "files", "format")
+        return cls(
+            methods.get(manifest["method"]["key"], manifest["method"]["parameters"]),
+            ensemble,
+            Scalings.from_tensors(scaling_arrays),
+            encoder,
+            codec,
+            manifest["propensity_features"],
+            {key: value for key, value in manifest.items() if key not in own},
+        )
+
+    def _inputs(self, pairs: Pairs, store: EmbeddingStore | None, quiet: bool) -> Inputs:
+        log = pairs if isinstance(pairs, FeedbackLog) else _as_log(pairs)
+        context_NC = None
+        if (
+            isinstance(pairs, FeedbackLog)
+            and self.codec is not None
+            and set(self.codec.columns) <= set(log.roles.context)
+        ):
+            context_NC = self.codec.transform(log.context_columns())
+        return text_inputs(
+            self.encoder,
+            log.prompts(),
+            log.responses(),
+            log.messages(),
+            store,
+            quiet=quiet,
+            context_NC=context_NC,
+        )
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 / (1 + e⁻ˣ), without overflow."""
+    return torch.sigmoid(torch.from_numpy(np.asarray(logits, dtype=np.float32))).numpy()
+
+
+def _as_log(pairs: Sequence[Any]) -> FeedbackLog:
+    prompts, responses = [], []
+    for i, pair in enumerate(pairs):
+        if isinstance(pair, Mapping) and "prompt" in pair and ("response" in pair or "completion" in pair):
+            prompts.append(pair["prompt"])
+            responses.append(pair["response"] if "response" in pair else pair["completion"])
+        elif isinstance(pair, tuple | list) and len(pair) == 2:
+            prompts.append(pair[0])
+            responses.append(pair[1])
+        else:
+            raise ConfigError(
+                f"pair {i}: found {type(pair).__name__}, expected (prompt, response) or a mapping with those two keys"
+            )
+    log = FeedbackLog.from_columns({"prompt": prompts, "response": responses}, Roles(), name="pairs")
+    if len(log) != len(prompts):
+        raise ConfigError(f"pairs: {log.quarantine.describe()}; every pair needs a text to be scored")
+    return log
+
+
+def _layout_json(layout: Layout) -> dict[str, Any]:
+    head = layout.head
+    return {
+        "name": head.name,
+        "view": head.view,
+        "bias": list(head.bias),
+        "scalar": head.scalar,
+        "inputs": layout.inputs,
+        "hidden": list(layout.hidden),
+    }
+
+
+def _layout_from_json(entry: Mapping[str, Any]) -> Layout:
+    head = Head(entry["name"], entry["view"], tuple(entry["bias"]), entry["scalar"])
+    return Layout(head, entry["inputs"], tuple(entry["hidden"]))
