@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from types import UnionType
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
 
-from tacit.errors import DegenerateDataError
+from tacit.errors import ConfigError, DegenerateDataError
 from tacit.methods.observations import Observations
 
 View = Literal["reward", "propensity", "length", "none"]
@@ -51,6 +52,16 @@ class Method:
     citation: ClassVar[str]
     reads_gold: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            value, allowed = getattr(self, field.name), _choices(hints[field.name])
+            if allowed and not any(type(value) is type(choice) and value == choice for choice in allowed):
+                raise ConfigError(
+                    f"method {self.key}: {field.name} is {value!r}, expected one of "
+                    f"{', '.join(map(repr, allowed))}"
+                )
+
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """The heads to fit, with their initial biases set from the observed rates."""
         raise NotImplementedError
@@ -87,6 +98,18 @@ class Method:
     def parameters(self) -> dict[str, Any]:
         """The method's parameters by name, JSON-ready."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """The values that a parameter's type allows; none when the type does not enumerate them."""
+    if hint is bool:
+        return (True, False)
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        parts = [_choices(part) for part in get_args(hint)]
+        return tuple(choice for part in parts for choice in part) if all(parts) else ()
+    return ()
 
 
 def refuse_degenerate(key: str, label_B: Tensor, known_B: Tensor) -> None:
