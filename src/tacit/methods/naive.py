@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from tacit.methods.method import Head, Level, Logits, Method, mean_rate
@@ -45,5 +46,8 @@ class Naive(Method):
         return bce(logits["reward"], obs.any_positive()[0])
 
     def log_likelihood(self, logits: Logits, obs: Observations) -> Tensor | None:
-        """log P(any positive) [..., B]; for one signal, the log-likelihood of the log."""
-        return -self.loss(logits, obs) if obs.n_signals == 1 else None
+        """log P(any positive) [..., B], 0 where not visible; for one signal, the log-likelihood of the log."""
+        if obs.n_signals != 1:
+            return None
+        loss_B = self.loss(logits, obs)
+        return torch.where(self.counts(obs), -loss_B, torch.zeros_like(loss_B))
