@@ -142,6 +142,8 @@ def observations(
         >>> obs.visible_BK[:, 0].tolist(), obs.signal_rates()
         ([True, True, False], [0.5])
     """
+    if not signals.is_floating_point():
+        signals = signals.to(torch.float32)  # integer signals would truncate gold, which takes their dtype
     if signals.ndim == 1:
         signals = signals[:, None]
         visible = visible[:, None] if visible is not None else None
