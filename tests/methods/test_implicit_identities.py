@@ -61,6 +61,16 @@ def test_a_click_is_positive_active_for_sure() -> None:
     assert torch.equal(phi, torch.tensor([[1.0, 0, 0, 0]], dtype=torch.float64).expand(9, 4))
 
 
+def test_where_nothing_could_be_recorded_the_strata_are_the_prior() -> None:
+    f, g = double(50, seed=1), double(50, seed=2)
+    r, e = torch.sigmoid(f), torch.sigmoid(g)
+    prior = torch.stack([r * e, (1 - r) * e, r * (1 - e), (1 - r) * (1 - e)], -1)
+    shown = torch.arange(50) < 20
+    phi = strata(f, g, torch.zeros(50), shown)
+    torch.testing.assert_close(phi[20:], prior[20:], **EXACT)
+    assert torch.equal(phi[:20], strata(f, g, torch.zeros(50))[:20])
+
+
 @pytest.mark.parametrize("extreme", [3.0, 50.0, 500.0])
 def test_strata_sum_to_one_at_any_logit(extreme: float) -> None:
     phi = strata(double(300, seed=1, scale=extreme), double(300, seed=2, scale=extreme), clicks(300))

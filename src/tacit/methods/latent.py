@@ -114,7 +114,7 @@ def gated_strata_scores(
     )
 
 
-def strata(f_B: Tensor, g_B: Tensor, y_B: Tensor) -> Tensor:
+def strata(f_B: Tensor, g_B: Tensor, y_B: Tensor, visible_B: Tensor | None = None) -> Tensor:
     """Posterior of the four strata PA, NA, PP, NP of one positive signal without misclicks [..., B, 4].
 
     A click is PA for sure. Without a click, (NA, PP, NP) = softmax(g, f, 0):
@@ -128,6 +128,7 @@ def strata(f_B: Tensor, g_B: Tensor, y_B: Tensor) -> Tensor:
         f_B: reward logits.
         g_B: propensity logits.
         y_B: the signal, 0/1.
+        visible_B: bool; where False nothing was observed and the prior (re, (1−r)e, r(1−e), (1−r)(1−e)) stands.
 
     Example:
         >>> import torch
@@ -140,7 +141,11 @@ def strata(f_B: Tensor, g_B: Tensor, y_B: Tensor) -> Tensor:
     silent = torch.cat([torch.zeros_like(silent[..., :1]), silent], dim=-1)
     clicked = torch.zeros_like(silent)
     clicked[..., 0] = 1.0
-    return torch.where((y_B > 0)[..., None], clicked, silent)
+    posterior = torch.where((y_B > 0)[..., None], clicked, silent)
+    if visible_B is None:
+        return posterior
+    prior = torch.softmax(torch.stack([f_B + g_B, g_B, f_B, torch.zeros_like(f_B)], dim=-1), dim=-1)
+    return torch.where(visible_B[..., None], posterior, prior)
 
 
 def implicit_nll(f_B: Tensor, g_B: Tensor, y_B: Tensor) -> Tensor:
