@@ -90,6 +90,21 @@ class Observations:
             else self.gold_known_B,
         )
 
+    def flat(self) -> Observations:
+        """The observations of a single member without their leading dimension."""
+        if self.signals_BK.ndim == 2:
+            return self
+        own_gold = self.gold_B is not None and self.gold_B.ndim == 2
+        return replace(
+            self,
+            signals_BK=self.signals_BK[0],
+            visible_BK=self.visible_BK[0],
+            gold_B=self.gold_B[0] if own_gold and self.gold_B is not None else self.gold_B,
+            gold_known_B=self.gold_known_B[0]
+            if own_gold and self.gold_known_B is not None
+            else self.gold_known_B,
+        )
+
     def without_gold(self) -> Observations:
         """The same rows with the trusted labels removed."""
         return replace(self, gold_B=None, gold_known_B=None)
@@ -112,6 +127,19 @@ class Observations:
         fired = ((self.signals_BK[..., chosen] > 0) & shown).any(-1)
         label = fired if positive else ~fired
         return label.to(self.signals_BK.dtype), shown.any(-1)
+
+
+def concatenate(parts: Sequence[Observations]) -> Observations:
+    """The rows of several observations of the same signals, without leading dimensions, one after another."""
+    gold = [p.gold_B for p in parts if p.gold_B is not None]
+    known = [p.gold_known_B for p in parts if p.gold_known_B is not None]
+    return replace(
+        parts[0],
+        signals_BK=torch.cat([p.signals_BK for p in parts]),
+        visible_BK=torch.cat([p.visible_BK for p in parts]),
+        gold_B=torch.cat(gold) if gold else None,
+        gold_known_B=torch.cat(known) if known else None,
+    )
 
 
 def observations(

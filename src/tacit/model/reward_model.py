@@ -21,7 +21,7 @@ from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, Scalings, text_inputs
 from tacit.training.engine import Ensemble
 from tacit.training.heads import Layout
-from tacit.training.temperature import Temperatures
+from tacit.training.temperature import Calibration
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
@@ -100,6 +100,8 @@ class RewardModel:
     ) -> NDArray[np.float32]:
         """Posterior of the strata PA, NA, PP, NP of each row of a log with one signal, float32 [N, 4].
 
+        A row whose signal could not be recorded gets the prior: nothing was observed, not even silence.
+
         Raises:
             ConfigError: the method has no strata (only `implicit_rm` does).
         """
@@ -109,9 +111,12 @@ class RewardModel:
         logits = self.ensemble.logits(
             self.scalings.views(inputs, self.propensity_features), torch.arange(len(log))
         )
-        y_NK, _ = log.signal_matrix()
+        y_NK, visible_NK = log.signal_matrix()
         phi = methods.strata(
-            logits["reward"].mean(0), logits["propensity"].mean(0), torch.from_numpy(y_NK[:, 0])
+            logits["reward"].mean(0),
+            logits["propensity"].mean(0),
+            torch.from_numpy(y_NK[:, 0]),
+            torch.from_numpy(visible_NK[:, 0]),
         )
         return phi.detach().numpy()
 
@@ -138,9 +143,9 @@ class RewardModel:
             for name, weights in self.ensemble.weights.items()
             for key, value in weights.items()
         }
-        for name, log_scale in self.ensemble.temperatures.log_scale.items():
-            tensors[f"temperature.{name}.log_scale"] = log_scale.contiguous()
-            tensors[f"temperature.{name}.centre"] = self.ensemble.temperatures.centre[name].contiguous()
+        for name, scale in self.ensemble.calibration.scale.items():
+            tensors[f"calibration.{name}.scale"] = scale.contiguous()
+            tensors[f"calibration.{name}.shift"] = self.ensemble.calibration.shift[name].contiguous()
         for name, value in self.scalings.tensors().items():
             tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
         write_folder(Path(folder), manifest, tensors, model_card(manifest))
@@ -159,17 +164,18 @@ class RewardModel:
         if encoder.content_hash != manifest["encoder"]["content_hash"]:
             raise ModelError(
                 f"{folder}: encoder {encoder.name} is not the one of the fit (content hash "
-                f"{encoder.content_hash[:12]}, expected {manifest['encoder']['content_hash'][:12]}); install that version"
+                f"{encoder.content_hash[:12]}, expected {manifest['encoder']['content_hash'][:12]}); "
+                "install that version"
             )
         layouts = {entry["name"]: _layout_from_json(entry) for entry in manifest["heads"]}
         weights: dict[str, dict[str, torch.Tensor]] = {name: {} for name in layouts}
-        scales: dict[str, dict[str, torch.Tensor]] = {"log_scale": {}, "centre": {}}
+        scales: dict[str, dict[str, torch.Tensor]] = {"scale": {}, "shift": {}}
         scaling_arrays = {}
         for key, value in tensors.items():
             kind, name, part = key.split(".")
             if kind == "head":
                 weights[name][part] = value
-            elif kind == "temperature":
+            elif kind == "calibration":
                 scales[part][name] = value
             else:
                 scaling_arrays[key] = value.numpy()
@@ -177,7 +183,7 @@ class RewardModel:
         ensemble = Ensemble(
             layouts,
             weights,
-            Temperatures(scales["log_scale"], scales["centre"]),
+            Calibration(scales["scale"], scales["shift"]),
             torch.full((members,), float(manifest["metrics"]["held_out_criterion"])),
             torch.zeros(members, dtype=torch.int64),
         )

@@ -22,7 +22,9 @@ class TrainingConfig(BaseModel):
     propensity_hidden: tuple[int, ...] = Field(
         (), description="propensity heads: () is logistic in its inputs"
     )
-    lr: float = Field(5e-3, gt=0, description="reward head; its inputs have unit variance as a block")
+    lr: float | None = Field(
+        None, gt=0, description="reward head; None: 5e-3 when linear, 1e-3 with hidden layers"
+    )
     propensity_lr: float = Field(
         1e-2, gt=0, description="other heads: larger, so that they keep pace with the reward head"
     )
@@ -33,3 +35,7 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the first product; auto: bf16 where the CPU multiplies it in hardware"
     )
+
+    def reward_lr(self, hidden: tuple[int, ...]) -> float:
+        """Learning rate of a reward head of these hidden sizes."""
+        return self.lr if self.lr is not None else (1e-3 if hidden else 5e-3)

@@ -22,7 +22,7 @@ from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.heads import Layout, assign_members, forward, initial_weights, select_members
-from tacit.training.temperature import Temperatures, judge, neutral
+from tacit.training.temperature import Calibration, judge, neutral
 from tacit.training.views import Views
 
 
@@ -51,7 +51,7 @@ class Ensemble:
 
     layouts: dict[str, Layout]
     weights: dict[str, dict[str, Tensor]]
-    temperatures: Temperatures
+    calibration: Calibration
     criterion_M: Tensor
     epoch_M: Tensor
     epochs_run: int = 0
@@ -66,7 +66,7 @@ class Ensemble:
         """Calibrated logits of all members on some rows, float32, [M, B] or [M, B, K] by head."""
         parts = []
         for chunk in rows_B.split(batch):
-            parts.append(self.temperatures.apply(raw_logits(self.layouts, self.weights, views, chunk)))
+            parts.append(self.calibration.apply(raw_logits(self.layouts, self.weights, views, chunk)))
         return {
             name: parts[0][name]
             if self.layouts[name].head.view == "none"
@@ -84,10 +84,7 @@ class Ensemble:
         return Ensemble(
             self.layouts,
             {name: select_members(self.layouts[name], w, index) for name, w in self.weights.items()},
-            Temperatures(
-                {n: v[index] for n, v in self.temperatures.log_scale.items()},
-                {n: v[index] for n, v in self.temperatures.centre.items()},
-            ),
+            self.calibration.pick(index),
             self.criterion_M[index],
             self.epoch_M[index],
             self.epochs_run,
@@ -171,7 +168,7 @@ def train(
                     "lower the learning rate (lr, propensity_lr) or look for extreme context values"
                 )
             loss.backward()
-            state.step(plan, config)
+            state.step(plan, config.reward_lr(hidden))
         state.judge(method, views, obs, plan, held_out, config, dtype)
         if progress is not None:
             progress.advance(1, f"{name} held-out {state.best_criterion_M.mean():.4f}")
@@ -213,9 +210,13 @@ class _State:
         self.layouts = layouts
         self.weights = weights
         self.best = {name: {k: v.detach().clone() for k, v in w.items()} for name, w in weights.items()}
-        scaled = tuple(name for name, layout in layouts.items() if layout.head.view != "none")
-        self.temperatures = neutral(scaled, M)
-        self.best_temperatures = neutral(scaled, M)
+        scaled = {
+            name: (M,) if layout.head.scalar else (M, layout.outputs)
+            for name, layout in layouts.items()
+            if layout.head.view != "none"
+        }
+        self.calibration = neutral(scaled)
+        self.best_calibration = neutral(scaled)
         self.best_criterion_M = torch.full((M,), float("inf"))
         self.best_epoch_M = torch.zeros(M, dtype=torch.int64)
         self.epoch = 0
@@ -244,21 +245,18 @@ class _State:
         state = cls(layouts, weights, len(plan.seeds))
         groups = []
         for name, tensors in weights.items():
-            lr = (
-                config.lr
-                if name == "reward" and layouts[name].head.view == "reward"
-                else config.propensity_lr
-            )
+            is_reward = layouts[name].head.view == "reward"
+            lr = config.reward_lr(hidden) if is_reward else config.propensity_lr
             groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": lr})
         state.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
         return state
 
-    def step(self, plan: Plan, config: TrainingConfig) -> None:
+    def step(self, plan: Plan, reward_lr: float) -> None:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if not any(plan.weight_decay) or "reward" not in self.weights:
             return
-        keep_M = 1 - config.lr * torch.tensor(plan.weight_decay)
+        keep_M = (1 - reward_lr * torch.tensor(plan.weight_decay)).clamp(min=0)
         layout = self.layouts["reward"]
         with torch.no_grad():
             for name, tensor in self.weights["reward"].items():
@@ -288,24 +286,16 @@ class _State:
             }
             logits = raw_logits(self.layouts, weights, views, rows, dtype)
             seen = obs.members(members).rows(rows)
-            start = Temperatures(
-                {n: v[members] for n, v in self.temperatures.log_scale.items()},
-                {n: v[members] for n, v in self.temperatures.centre.items()},
-            )
-            fitted, value = judge(method, logits, seen, start, plan.half_N[rows])
+            fitted, value = judge(method, logits, seen, self.calibration.pick(members), plan.half_N[rows])
             criterion_M[members] = value
-            for n in fitted.log_scale:
-                self.temperatures.log_scale[n][members] = fitted.log_scale[n]
-                self.temperatures.centre[n][members] = fitted.centre[n]
+            self.calibration.assign(fitted, members)
         self.epoch += 1
         self.curve.append([round(float(c), 6) for c in criterion_M])
         better = torch.nonzero(criterion_M < self.best_criterion_M - 1e-6)[:, 0]
         if better.numel():
             for name, layout in self.layouts.items():
                 assign_members(layout, self.best[name], self.weights[name], better)
-            for n in self.temperatures.log_scale:
-                self.best_temperatures.log_scale[n][better] = self.temperatures.log_scale[n][better]
-                self.best_temperatures.centre[n][better] = self.temperatures.centre[n][better]
+            self.best_calibration.assign(self.calibration.pick(better), better)
             self.best_criterion_M[better] = criterion_M[better]
             self.best_epoch_M[better] = self.epoch
         stale = self.epoch - int(self.best_epoch_M.max())
@@ -315,7 +305,7 @@ class _State:
         return Ensemble(
             self.layouts,
             self.best,
-            self.best_temperatures,
+            self.best_calibration,
             self.best_criterion_M,
             self.best_epoch_M,
             self.epoch,
@@ -334,10 +324,10 @@ class _State:
                     tensors[f"now/{head}/{key}"] = value
                     for slot, moment in self.optimizer.state[value].items():
                         tensors[f"adam/{head}/{key}/{slot}"] = moment
-        for kind, temperatures in (("t", self.temperatures), ("best_t", self.best_temperatures)):
-            for head in temperatures.log_scale:
-                tensors[f"{kind}/{head}/log_scale"] = temperatures.log_scale[head]
-                tensors[f"{kind}/{head}/centre"] = temperatures.centre[head]
+        for kind, calibration in self._calibrations():
+            for head in calibration.scale:
+                tensors[f"{kind}/{head}/scale"] = calibration.scale[head]
+                tensors[f"{kind}/{head}/shift"] = calibration.shift[head]
         checkpoint.save(name, tensors, {"epoch": self.epoch, "finished": self.finished, "curve": self.curve})
 
     def resume(self, checkpoint: Checkpoint, name: str) -> None:
@@ -361,7 +351,10 @@ class _State:
                         for slot, tensor in tensors.items()
                         if slot.startswith(prefix)
                     }
-        for kind, temperatures in (("t", self.temperatures), ("best_t", self.best_temperatures)):
-            for head in temperatures.log_scale:
-                temperatures.log_scale[head].copy_(tensors[f"{kind}/{head}/log_scale"])
-                temperatures.centre[head].copy_(tensors[f"{kind}/{head}/centre"])
+        for kind, calibration in self._calibrations():
+            for head in calibration.scale:
+                calibration.scale[head].copy_(tensors[f"{kind}/{head}/scale"])
+                calibration.shift[head].copy_(tensors[f"{kind}/{head}/shift"])
+
+    def _calibrations(self) -> tuple[tuple[str, Calibration], ...]:
+        return ("calibration", self.calibration), ("best_calibration", self.best_calibration)

@@ -8,7 +8,7 @@ same pass, as further members.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.methods.method import Method
-from tacit.methods.observations import Observations
+from tacit.methods.observations import Observations, concatenate
 from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import Ensemble, Plan, train
+from tacit.training.temperature import recalibrate
 from tacit.training.views import Views
 
-HIDDEN_CANDIDATES: tuple[tuple[int, ...], ...] = ((), (128, 32))
-WEIGHT_DECAY_CANDIDATES = (0.1, 1.0, 3.0, 10.0)
+CANDIDATES: dict[tuple[int, ...], tuple[float, ...]] = {(): (0.3, 1.0, 3.0, 10.0), (64, 16): (3.0, 30.0)}
+"""Weight decays to try for each reward head; a decay acts through its learning rate, so heads differ."""
 HOLD_OUT_FOLDS = 5
 
 
@@ -111,20 +112,16 @@ def train_best(
         One ensemble per team, in the order of team numbers, and the record of the choice.
     """
     learns = any(head.view == "reward" for head in method.heads(obs))
-    sizes = HIDDEN_CANDIDATES if config.hidden is None else (config.hidden,)
-    decays = WEIGHT_DECAY_CANDIDATES if config.weight_decay is None else (config.weight_decay,)
-    if not learns:
-        sizes, decays = ((),), (0.0,)
+    candidates = _candidates(config) if learns else {(): (0.0,)}
     teams = sorted(set(who.team))
     tried: list[tuple[int, tuple[int, ...], float, float]] = []
     best: dict[int, tuple[float, Ensemble, tuple[tuple[int, ...], float]]] = {}
     M = len(who.seeds)
-    repeated = obs if obs.signals_BK.ndim == 2 else obs.members(torch.arange(M).repeat(len(decays)))
-    for hidden in sizes:
+    for hidden, decays in candidates.items():
         trained = train(
             method,
             views,
-            repeated,
+            obs.members(torch.arange(M).repeat(len(decays))),
             _plan(who, decays),
             config,
             hidden,
@@ -139,7 +136,40 @@ def train_best(
                 tried.append((team, hidden, decay, value))
                 if team not in best or value < best[team][0]:
                     best[team] = (value, trained.pick(members), (hidden, decay))
-    return [best[t][1] for t in teams], Choice(tuple(tried), {t: best[t][2] for t in teams})
+    finished = [
+        _recalibrated(method, views, obs, who, best[t][1], [m for m in range(M) if who.team[m] == t])
+        for t in teams
+    ]
+    return finished, Choice(tuple(tried), {t: best[t][2] for t in teams})
+
+
+def _candidates(config: TrainingConfig) -> dict[tuple[int, ...], tuple[float, ...]]:
+    sizes = tuple(CANDIDATES) if config.hidden is None else (config.hidden,)
+    default = CANDIDATES[(64, 16)]
+    return {
+        hidden: CANDIDATES.get(hidden, default) if config.weight_decay is None else (config.weight_decay,)
+        for hidden in sizes
+    }
+
+
+def _recalibrated(
+    method: Method, views: Views, obs: Observations, who: Roster, ensemble: Ensemble, members: list[int]
+) -> Ensemble:
+    """Set scale and level of every head of a team on the rows that its members held out, pooled."""
+    names = tuple(ensemble.calibration.scale)
+    plan = _plan(who, (0.0,))
+    logits: dict[str, list[Tensor]] = {name: [] for name in ensemble.layouts}
+    seen: list[Observations] = []
+    with torch.no_grad():
+        for position, m in enumerate(members):
+            rows = torch.nonzero(plan.held_out_MN[m])[:, 0]
+            one = ensemble.pick([position]).logits(views, rows)
+            for name, value in one.items():
+                logits[name].append(value[0].expand(len(rows), *value.shape[2:]))
+            seen.append(obs.members(torch.tensor([m])).flat().rows(rows))
+    pooled = {name: torch.cat(parts) for name, parts in logits.items()}
+    scale, shift = recalibrate(method, pooled, concatenate(seen), names)
+    return replace(ensemble, calibration=ensemble.calibration.then(scale, shift))
 
 
 def _plan(who: Roster, decays: Sequence[float]) -> Plan:

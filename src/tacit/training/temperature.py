@@ -1,8 +1,9 @@
 """A temperature per head, fitted on held-out rows by the observed-data likelihood.
 
 Networks grow over-confident long before they stop learning to rank. Judging an epoch by its likelihood *after* one
-scale per head removes that, reads no clean label, and leaves a calibrated model. The scale acts about the head's
-mean held-out logit c, so that it changes confidence and not the level:  logit ← c + s·(logit − c).
+scale per head removes that, reads no clean label, and leaves a calibrated model. While training, the scale acts about
+the head's mean held-out logit, so that it changes confidence and not the level. When training is over, the members'
+pooled held-out rows, every row of the log once, set both scale and level of each head: `recalibrate`.
 """
 
 from __future__ import annotations
@@ -24,33 +25,57 @@ _LIMITS = (-4.0, 1.5)  # log scale
 
 
 @dataclass(frozen=True)
-class Temperatures:
-    """Per head: log scale [M] and centre [M]."""
+class Calibration:
+    """Per head and member, calibrated logit = scale·logit + shift.
 
-    log_scale: dict[str, Tensor]
-    centre: dict[str, Tensor]
+    Scales are [M]; shifts are [M] for scalar heads and [M, K] for heads with one output per signal.
+    """
+
+    scale: dict[str, Tensor]
+    shift: dict[str, Tensor]
 
     def apply(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Calibrated logits; heads without a temperature pass unchanged."""
-        return {name: self._scaled(name, value) for name, value in logits.items()}
+        """Calibrated logits [M, B] or [M, B, K] by head; heads without a temperature pass unchanged."""
+        calibrated = dict(logits)
+        for name in sorted(self.scale.keys() & logits.keys()):
+            scale_M, shift = self.scale[name], self.shift[name]
+            shape = (-1,) + (1,) * (logits[name].ndim - 1)
+            calibrated[name] = scale_M.view(shape) * logits[name] + shift[:, None]
+        return calibrated
 
-    def _scaled(self, name: str, value: Tensor) -> Tensor:
-        if name not in self.log_scale:
-            return value
-        shape = (-1,) + (1,) * (value.ndim - 1)
-        centre = self.centre[name].view(shape)
-        return centre + self.log_scale[name].exp().view(shape) * (value - centre)
+    def pick(self, members: Tensor) -> Calibration:
+        """Of some members (int64 index)."""
+        return Calibration(
+            {name: value[members] for name, value in self.scale.items()},
+            {name: value[members] for name, value in self.shift.items()},
+        )
+
+    def assign(self, source: Calibration, members: Tensor) -> None:
+        """Copy some members from `source`, which has just those, in place."""
+        for name in self.scale:
+            self.scale[name][members] = source.scale[name]
+            self.shift[name][members] = source.shift[name]
+
+    def then(self, scale: Mapping[str, float], shift: Mapping[str, float]) -> Calibration:
+        """This calibration followed by another one, the same for all members."""
+        return Calibration(
+            {name: value * scale[name] for name, value in self.scale.items()},
+            {name: value * scale[name] + shift[name] for name, value in self.shift.items()},
+        )
 
 
-def neutral(names: tuple[str, ...], members: int) -> Temperatures:
-    """Scale 1 about 0."""
-    return Temperatures({n: torch.zeros(members) for n in names}, {n: torch.zeros(members) for n in names})
+def neutral(shapes: Mapping[str, tuple[int, ...]]) -> Calibration:
+    """Scale 1, shift 0; `shapes` by head: (M,) for scalar heads, else (M, K)."""
+    return Calibration(
+        {name: torch.ones(shape[0]) for name, shape in shapes.items()},
+        {name: torch.zeros(shape) for name, shape in shapes.items()},
+    )
 
 
 def mean_criterion(
     method: Method, logits: Mapping[str, Tensor], obs: Observations, keep_B: Tensor | None = None
 ) -> Tensor:
-    """Mean held-out criterion over the rows that count, shape of the leading dimensions."""
+    """Mean criterion over the rows that count, shape of the leading dimensions."""
     counts = method.counts(obs)
     if keep_B is not None:
         counts = counts & keep_B
@@ -63,38 +88,39 @@ def fit_temperatures(
     method: Method,
     logits: Mapping[str, Tensor],
     obs: Observations,
-    start: Temperatures,
+    start: Calibration,
     keep_B: Tensor | None = None,
-    sweeps: int = 2,
-) -> Temperatures:
-    """Coordinate search of one log-scale per head and member, from `start`.
+) -> Calibration:
+    """One sweep of coordinate search over the log-scales of every head and member, from `start`.
 
     Args:
         method: whose criterion is minimised.
         logits: held-out logits by head, [M, n] or [M, n, K].
         obs: of the same rows.
+        start: its scales are where the search begins; epochs pass it on, so that it follows the training.
         keep_B: bool [n], rows to use.
-        sweeps: passes over the heads.
     """
-    centre = {name: logits[name].mean(dim=tuple(range(1, logits[name].ndim))) for name in start.log_scale}
-    log_scale = dict(start.log_scale)
-    for _ in range(sweeps):
-        for name in start.log_scale:
-            now = Temperatures(log_scale, centre).apply(logits)
-            candidates = (log_scale[name] + _STEPS[:, None]).clamp(*_LIMITS)  # [C, M]
-            shape = (*candidates.shape, *(1,) * (logits[name].ndim - 1))
-            c = centre[name].view(shape[1:])
-            trial = dict(now)
-            trial[name] = c + candidates.exp().view(shape) * (logits[name] - c)
-            value = mean_criterion(method, trial, obs, keep_B)  # [C, M]
-            best = value.argmin(0)
-            log_scale[name] = candidates.gather(0, best[None])[0]
-    return Temperatures(log_scale, centre)
+    centre = {name: logits[name].mean(dim=1) for name in start.scale}  # [M] or [M, K]: the level is kept
+
+    def about_centre(name: str, scale: Tensor) -> Tensor:  # [.., M] -> shift [.., M] or [.., M, K]
+        return (1 - scale.reshape(*scale.shape, *(1,) * (centre[name].ndim - 1))) * centre[name]
+
+    scale = dict(start.scale)
+    shift = {name: about_centre(name, scale[name]) for name in scale}
+    for name in start.scale:
+        now = Calibration(scale, shift).apply(logits)
+        candidates = (scale[name].log() + _STEPS[:, None]).clamp(*_LIMITS).exp()  # [C, M]
+        shape = (*candidates.shape, *(1,) * (logits[name].ndim - 1))
+        now[name] = candidates.view(shape) * logits[name] + about_centre(name, candidates).unsqueeze(2)
+        value = mean_criterion(method, now, obs, keep_B)  # [C, M]
+        scale[name] = candidates.gather(0, value.argmin(0)[None])[0]
+        shift[name] = about_centre(name, scale[name])
+    return Calibration(scale, shift)
 
 
 def judge(
-    method: Method, logits: Mapping[str, Tensor], obs: Observations, start: Temperatures, half_B: Tensor
-) -> tuple[Temperatures, Tensor]:
+    method: Method, logits: Mapping[str, Tensor], obs: Observations, start: Calibration, half_B: Tensor
+) -> tuple[Calibration, Tensor]:
     """Fit the temperatures on all held-out rows and return them with each member's criterion [M].
 
     With fewer than `CROSSFIT_BELOW` rows each half is judged with temperatures from the other half.
@@ -109,3 +135,46 @@ def judge(
         value = value + share * mean_criterion(method, other.apply(logits), obs, half)
         total = total + share
     return fitted, value / total.clamp(min=1)
+
+
+def recalibrate(
+    method: Method, logits: Mapping[str, Tensor], obs: Observations, names: tuple[str, ...]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Scale and shift of each head that maximise the observed-data likelihood of pooled held-out rows.
+
+    A standard normal prior on log-scale and shift, worth one observation, keeps small logs near the identity.
+
+    Args:
+        method: whose criterion is minimised.
+        logits: by head [n] or [n, K], each row judged by a member that did not train on it.
+        obs: of the same rows.
+        names: heads to calibrate.
+
+    Returns:
+        Scale and shift by head name.
+    """
+    if not names:
+        return {}, {}
+    theta = torch.zeros(len(names), 2, dtype=torch.float64, requires_grad=True)
+    wide = {name: value.double() for name, value in logits.items()}
+    counts = method.counts(obs)
+    optimizer = torch.optim.LBFGS([theta], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        trial = dict(wide)
+        for i, name in enumerate(names):
+            trial[name] = theta[i, 0].exp() * wide[name] + theta[i, 1]
+        value = (method.criterion(trial, obs) * counts).sum() + theta.square().sum() / 2
+        value = value / counts.sum().clamp(min=1)
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    found = theta.detach()
+    if not bool(torch.isfinite(found).all()):
+        found = torch.zeros_like(found)
+    return (
+        {name: float(found[i, 0].exp()) for i, name in enumerate(names)},
+        {name: float(found[i, 1]) for i, name in enumerate(names)},
+    )
