@@ -52,7 +52,7 @@ class Checkpoint:
             return None
         try:
             with safe_open(path, framework="pt") as handle:
-                state = json.loads(handle.metadata()["state"])
+                state = json.loads((handle.metadata() or {})["state"])
                 return {key: handle.get_tensor(key) for key in handle.keys()}, state  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError):
             return None  # a damaged state only costs the time to train again
