@@ -289,6 +289,13 @@ class _State:
             fitted, value = judge(method, logits, seen, self.calibration.pick(members), plan.half_N[rows])
             criterion_M[members] = value
             self.calibration.assign(fitted, members)
+        if not bool(
+            torch.isfinite(criterion_M).all()
+        ):  # NaN is never better: the fit would keep its first weights
+            raise TacitError(
+                f"{method.key}: the held-out loss became {float(criterion_M.sum())} in epoch {self.epoch}; "
+                "lower the learning rate (lr, propensity_lr) or look for extreme context values"
+            )
         self.epoch += 1
         self.curve.append([round(float(c), 6) for c in criterion_M])
         better = torch.nonzero(criterion_M < self.best_criterion_M - 1e-6)[:, 0]
