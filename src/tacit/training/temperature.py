@@ -155,6 +155,8 @@ def recalibrate(
     """
     if not names:
         return {}, {}
+    if not names:  # a constant has nothing to scale, and LBFGS takes no empty parameter
+        return {}, {}
     theta = torch.zeros(len(names), 2, dtype=torch.float64, requires_grad=True)
     wide = {name: value.double() for name, value in logits.items()}
     counts = method.counts(obs)
