@@ -88,6 +88,8 @@ class RewardModel:
         self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
     ) -> NDArray[np.float32]:
         """Logits of every member, float32 [M, N]."""
+        if len(pairs) == 0:  # a log needs rows, a caller with nothing to score does not
+            return np.zeros((self.ensemble.members, 0), dtype=np.float32)
         inputs = self._inputs(pairs, store, quiet)
         rows = len(inputs.style_NS)
         reward = self.ensemble.only("reward").logits(
@@ -103,14 +105,21 @@ class RewardModel:
         A row whose signal could not be recorded gets the prior: nothing was observed, not even silence.
 
         Raises:
-            ConfigError: the method has no strata (only `implicit_rm` does).
+            ConfigError: the method has no strata (only `implicit_rm` does), or the log names no signal or lacks
+                the context of the fit.
         """
         if self.method.key != "implicit_rm":
             raise ConfigError(f"strata need a model fitted by implicit_rm, this one is {self.method.key}")
+        if len(log.roles.signals) != 1:
+            raise ConfigError(f"strata need a log with one signal, {log.name} names {len(log.roles.signals)}")
         inputs = self._inputs(log, store, quiet)
-        logits = self.ensemble.logits(
-            self.scalings.views(inputs, self.propensity_features), torch.arange(len(log))
-        )
+        views = self.scalings.views(inputs, self.propensity_features)
+        if "propensity" not in views and self.codec is not None:
+            raise ConfigError(
+                f"strata need the context of the fit: {log.name} names {log.roles.context or 'none'} as context, "
+                f"expected {self.codec.columns}"
+            )
+        logits = self.ensemble.logits(views, torch.arange(len(log)))
         y_NK, visible_NK = log.signal_matrix()
         phi = methods.strata(
             logits["reward"].mean(0),
