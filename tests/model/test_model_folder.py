@@ -1,0 +1,188 @@
+"""The model folder: whole or not at all, checked when read, never over another one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_log import QUICK, columns, log_of
+
+from tacit import RewardModel, Signal, fit
+from tacit.errors import ConfigError, ModelError
+
+TABLE = columns(prompts=40)
+PAIRS = list(zip(TABLE["prompt"], TABLE["response"], strict=True))
+FILES = ("README.md", "heads.safetensors", "tacit.json")
+
+
+@pytest.fixture(scope="module")
+def rm() -> RewardModel:
+    return fit(log_of(TABLE), encoder="hashing:32", config=QUICK)
+
+
+@pytest.fixture
+def folder(rm: RewardModel, tmp_path: Path) -> Path:
+    rm.save(tmp_path / "rm")
+    return tmp_path / "rm"
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(ModelError) as refused:
+        RewardModel.load(folder)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("method", ["implicit_rm", "naive", "constant", "length", "latent_ml"])
+def test_a_loaded_model_scores_bit_for_bit_the_same(tmp_path: Path, method: str) -> None:
+    signals = (
+        (Signal("copied"), Signal("down", polarity=-1)) if method == "latent_ml" else (Signal("copied"),)
+    )
+    down = [int(t < 0.3 and y == 0) for t, y in zip(TABLE["truth"], TABLE["copied"], strict=True)]
+    log = log_of(dict(TABLE, down=down), signals=signals)
+    made = fit(log, method=method, encoder="hashing:32", config=QUICK)
+    made.save(tmp_path / "rm")
+    read = RewardModel.load(tmp_path / "rm")
+    np.testing.assert_array_equal(read.score(PAIRS), made.score(PAIRS))
+    np.testing.assert_array_equal(read.uncertainty(PAIRS), made.uncertainty(PAIRS))
+    if method == "implicit_rm":
+        np.testing.assert_array_equal(read.strata(log), made.strata(log))
+    assert read.method == made.method and read.info["log"] == json.loads(json.dumps(made.info["log"]))
+
+
+def test_a_loaded_model_saves_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    RewardModel.load(folder).save(tmp_path / "copy")
+    for name in FILES:
+        assert (tmp_path / "copy" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_folder_holds_three_files_and_nothing_temporary(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert [path.name for path in folder.parent.iterdir()] == ["rm"]
+
+
+@pytest.mark.parametrize("where", [0.0, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("name", ["heads.safetensors", "tacit.json"])
+def test_one_damaged_byte_is_noticed(folder: Path, name: str, where: float) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[int(where * len(content))] ^= 0x10
+    (folder / name).write_bytes(content)
+    assert name in refusal(folder) and "damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["heads.safetensors", "tacit.json"])
+def test_a_cut_or_empty_file_is_noticed(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    for kept in (content[: len(content) // 2], b"", b"[]", b"null"):
+        (folder / name).write_bytes(kept)
+        assert name in refusal(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert name in refusal(folder)
+
+
+def test_a_card_may_be_edited_by_its_owner(folder: Path) -> None:
+    (folder / "README.md").write_text("My own words.")
+    RewardModel.load(folder)
+
+
+def test_a_newer_format_is_named_with_what_to_do(folder: Path) -> None:
+    from tacit.files import sha256_json
+
+    manifest = json.loads((folder / "tacit.json").read_text())
+    manifest.pop("checksum")
+    manifest["format"] = 99
+    (folder / "tacit.json").write_text(json.dumps(dict(manifest, checksum=sha256_json(manifest))))
+    assert "upgrade tacit" in refusal(folder)
+
+
+def test_what_is_no_model_folder_is_refused(tmp_path: Path) -> None:
+    assert "not a folder" in refusal(tmp_path / "nowhere")
+    assert "tacit.json" in refusal(tmp_path)
+    (tmp_path / "file").write_text("x")
+    assert "not a folder" in refusal(tmp_path / "file")
+
+
+def test_a_folder_that_holds_a_model_is_left_as_it_is(rm: RewardModel, folder: Path) -> None:
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    with pytest.raises(ConfigError, match="already holds another model") as refused:
+        rm.save(folder)
+    assert "\n" not in str(refused.value)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_other_files_and_a_file_of_that_name_are_left_too(rm: RewardModel, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="other files"):
+        rm.save(tmp_path / "notes")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="is a file"):
+        rm.save(tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    rm.save(tmp_path / "empty")
+    RewardModel.load(tmp_path / "empty")
+
+
+def test_a_save_that_fails_leaves_nothing(
+    rm: RewardModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tacit.model.folder.write_json", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        rm.save(tmp_path / "rm")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_may_be_moved(rm: RewardModel, folder: Path, tmp_path: Path) -> None:
+    shutil.move(folder, tmp_path / "elsewhere")
+    np.testing.assert_array_equal(RewardModel.load(tmp_path / "elsewhere").score(PAIRS), rm.score(PAIRS))
+
+
+def test_the_card_tells_signals_context_method_and_limits(folder: Path, rm: RewardModel) -> None:
+    card = (folder / "README.md").read_text()
+    for words in (
+        "`copied`",
+        "positive",
+        "`slot`",
+        "`implicit_rm`",
+        "hashing:32",
+        "cannot",
+        "160",
+        "2603.23184",
+    ):
+        assert words in card
+    assert "Warning" not in card
+    assert f"{100 * rm.info['metrics']['base_rate']:.1f} %" in card
+
+
+@pytest.mark.filterwarnings("ignore::tacit.errors.IdentificationWarning")
+def test_the_card_repeats_the_warnings_of_the_fit(tmp_path: Path) -> None:
+    blind = fit(log_of(TABLE, context=()), encoder="hashing:32", config=QUICK)
+    blind.save(tmp_path / "rm")
+    card = (tmp_path / "rm" / "README.md").read_text()
+    assert (
+        "> **Warning.** one signal and no context" in card
+        and "Context, seen by propensity heads only: none" in card
+    )
+
+
+def test_the_card_says_where_gold_took_part(tmp_path: Path) -> None:
+    fit(log_of(TABLE, gold="truth"), encoder="hashing:32", config=QUICK, use_gold=True).save(tmp_path / "rm")
+    card = (tmp_path / "rm" / "README.md").read_text()
+    assert "beyond the gold labels that were passed on purpose" in card and "used in training: 160" in card
+
+
+@pytest.mark.parametrize("prompts", [40, 60, 61])
+def test_members_that_rank_nothing_have_no_agreement_and_still_a_card(tmp_path: Path, prompts: int) -> None:
+    log = log_of(columns(prompts))
+    fit(log, method="constant", encoder="hashing:32", config=QUICK).save(tmp_path / "rm")
+    assert "**–**" in (tmp_path / "rm" / "README.md").read_text()

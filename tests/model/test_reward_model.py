@@ -1,0 +1,207 @@
+"""Scoring: order, single or in a batch, every form of pair, uncertainty, strata, and what the fit is for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+from toy_log import QUICK, columns, log_of, within_prompt_accuracy
+
+from tacit import FeedbackLog, RewardModel, Signal, fit
+from tacit.data import Roles
+from tacit.errors import ConfigError, DegenerateDataError, IdentificationWarning, TacitError
+
+TABLE = columns()
+LOG = log_of(TABLE)
+PAIRS = list(zip(TABLE["prompt"], TABLE["response"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def rm() -> RewardModel:
+    return fit(LOG, encoder="hashing:32", config=QUICK)
+
+
+def test_a_score_alone_is_the_score_in_a_batch(rm: RewardModel) -> None:
+    together = rm.score(PAIRS[:50])
+    alone = [float(rm.score([pair])[0]) for pair in PAIRS[:50]]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_scores_come_in_the_order_of_the_pairs(rm: RewardModel) -> None:
+    order = np.random.default_rng(0).permutation(len(PAIRS))
+    np.testing.assert_allclose(rm.score([PAIRS[i] for i in order]), rm.score(PAIRS)[order], atol=1e-5)
+
+
+def test_tuples_mappings_chats_and_logs_score_alike(rm: RewardModel) -> None:
+    few = PAIRS[:8]
+    wanted = rm.score(few)
+    forms = [
+        [list(pair) for pair in few],
+        [{"prompt": p, "response": r} for p, r in few],
+        [{"prompt": p, "completion": r} for p, r in few],
+        [([{"role": "user", "content": p}], r) for p, r in few],
+        LOG.take(range(8)),
+        FeedbackLog.from_columns({"prompt": [p for p, _ in few], "response": [r for _, r in few]}, Roles()),
+    ]
+    for form in forms:
+        np.testing.assert_allclose(rm.score(form), wanted, atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_context_is_not_needed_to_score_and_does_not_move_the_score(rm: RewardModel) -> None:
+    moved = log_of(dict(TABLE, slot=[1 - s for s in TABLE["slot"]]))
+    np.testing.assert_array_equal(rm.score(moved), rm.score(LOG))
+
+
+def test_probability_is_the_sigmoid_and_uncertainty_the_spread_of_members(rm: RewardModel) -> None:
+    members = rm.member_scores(PAIRS)
+    assert members.shape == (2, len(PAIRS)) and members.dtype == np.float32
+    np.testing.assert_allclose(rm.score(PAIRS), members.mean(0), atol=1e-6)
+    np.testing.assert_allclose(rm.uncertainty(PAIRS), members.std(0), atol=1e-6)
+    np.testing.assert_allclose(rm.probability(PAIRS), 1 / (1 + np.exp(-rm.score(PAIRS))), atol=1e-6)
+    assert rm.uncertainty(PAIRS).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        (["just text"], "pair 0: found str"),
+        ([("q", "a"), ("q", "a", "b")], "pair 1: found tuple"),
+        ([{"prompt": "q"}], "pair 0: found dict"),
+        ([("q", "a"), ("q", None)], "every pair needs a text"),
+    ],
+)
+def test_what_is_not_a_pair_is_refused_in_one_line(rm: RewardModel, pairs: list, words: str) -> None:
+    with pytest.raises(TacitError, match=words) as refused:
+        rm.score(pairs)
+    assert "\n" not in str(refused.value)
+
+
+def test_no_pairs_give_no_scores(rm: RewardModel) -> None:
+    assert rm.score([]).shape == rm.probability([]).shape == rm.uncertainty([]).shape == (0,)
+
+
+def test_strata_sum_to_one_and_clicks_are_positive_active(rm: RewardModel) -> None:
+    phi = rm.strata(LOG)
+    assert phi.shape == (len(LOG), 4)
+    np.testing.assert_allclose(phi.sum(1), 1, atol=1e-5)
+    clicked = np.array(TABLE["copied"]) == 1
+    np.testing.assert_array_equal(phi[clicked], np.tile([1, 0, 0, 0], (clicked.sum(), 1)))
+    assert (phi[~clicked, 0] == 0).all() and (phi[~clicked, 1:] > 0).all()
+
+
+def test_a_row_that_could_not_be_recorded_keeps_its_prior(rm: RewardModel) -> None:
+    unseen = log_of(dict(TABLE, copied=[None if i == 0 else y for i, y in enumerate(TABLE["copied"])]))
+    phi = rm.strata(unseen)
+    assert phi[0, 0] > 0 and phi[0].sum() == pytest.approx(1, abs=1e-5)
+    assert phi[0, 0] + phi[0, 2] == pytest.approx(float(rm.probability(PAIRS[:1])[0]), abs=1e-5)
+
+
+def test_strata_need_the_context_of_the_fit_and_the_method_that_has_them(rm: RewardModel) -> None:
+    with pytest.raises(ConfigError, match="slot") as refused:
+        rm.strata(log_of(TABLE, context=()))
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ConfigError, match="names 0"):
+        rm.strata(log_of(TABLE, signals=()))
+    with pytest.raises(ConfigError, match="this one is naive"):
+        fit(LOG, method="naive", encoder="hashing:32", config=QUICK).strata(LOG)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_where_context_drives_clicks_implicit_rm_orders_answers_better_than_naive(seed: int) -> None:
+    table = columns(prompts=400, seed=seed)
+    log, config = log_of(table), QUICK.model_copy(update={"max_epochs": 40})
+    found = {m: fit(log, method=m, encoder="hashing:32", config=config) for m in ("naive", "implicit_rm")}
+    accuracy = {m: within_prompt_accuracy(rm.score(log), table["truth"]) for m, rm in found.items()}
+    assert accuracy["implicit_rm"] > accuracy["naive"] + 0.02
+    rate = {m: rm.info["metrics"]["base_rate"] for m, rm in found.items()}
+    truth = float(np.mean(table["truth"]))
+    assert abs(rate["implicit_rm"] - truth) < 0.1 < abs(rate["naive"] - truth)
+
+
+def test_gold_that_no_role_names_cannot_move_a_single_bit(rm: RewardModel, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    golds = [TABLE["truth"], rng.permutation(TABLE["truth"]).tolist(), [None] * len(PAIRS)]
+    for i, gold in enumerate(golds):
+        fit(log_of(dict(TABLE, gold=gold)), encoder="hashing:32", config=QUICK).save(tmp_path / str(i))
+    first = (tmp_path / "0" / "heads.safetensors").read_bytes()
+    assert all((tmp_path / str(i) / "heads.safetensors").read_bytes() == first for i in (1, 2))
+    rm.save(tmp_path / "without")
+    assert (tmp_path / "without" / "heads.safetensors").read_bytes() == first
+
+
+def test_gold_trains_only_where_it_is_asked_for(rm: RewardModel) -> None:
+    named = log_of(TABLE, gold="truth")
+    np.testing.assert_array_equal(
+        fit(named, encoder="hashing:32", config=QUICK).score(PAIRS), rm.score(PAIRS)
+    )
+    used = fit(named, encoder="hashing:32", config=QUICK, use_gold=True)
+    assert not np.array_equal(used.score(PAIRS), rm.score(PAIRS))
+
+
+@pytest.mark.parametrize("method", ["naive", "constant", "length", "implicit_rm", "latent_ml"])
+def test_gold_that_a_role_names_cannot_move_a_method_that_was_not_told_to_use_it(method: str) -> None:
+    shuffled = np.random.default_rng(1).permutation(TABLE["truth"]).tolist()
+    scores = [
+        fit(log_of(table, gold="truth"), method=method, encoder="hashing:32", config=QUICK).score(PAIRS)
+        for table in (TABLE, dict(TABLE, truth=shuffled))
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_thumbs_choose_the_latent_method_and_a_copy_chooses_implicit_rm(rm: RewardModel) -> None:
+    assert rm.method.key == "implicit_rm"
+    down = [int(t < 0.3 and y == 0) for t, y in zip(TABLE["truth"], TABLE["copied"], strict=True)]
+    thumbs = log_of(dict(TABLE, down=down), signals=(Signal("copied"), Signal("down", polarity=-1)))
+    found = fit(thumbs, encoder="hashing:32", config=QUICK)
+    assert found.method.key == "latent_ml" and "activity" in found.ensemble.layouts
+    assert np.isfinite(found.score(PAIRS)).all()
+
+
+def test_a_fit_that_cannot_tell_preference_from_style_says_so() -> None:
+    with pytest.warns(IdentificationWarning, match="no context"):
+        blind = fit(log_of(TABLE, context=()), encoder="hashing:32", config=QUICK)
+    assert len(blind.info["identification"]["warnings"]) == 1
+    with pytest.warns(IdentificationWarning, match="same features"):
+        fit(LOG, encoder="hashing:32", propensity_features="text", config=QUICK)
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, "none of 240 rows"), (1, "all 240 rows")])
+def test_a_log_without_both_labels_is_refused_before_any_embedding(value: int, words: str) -> None:
+    with pytest.raises(DegenerateDataError, match=words):
+        fit(log_of(dict(TABLE, copied=[value] * 240)), encoder="no such encoder", config=QUICK)
+
+
+def test_a_fit_is_the_same_bytes_again_and_after_resuming(rm: RewardModel, tmp_path: Path) -> None:
+    again = fit(LOG, encoder="hashing:32", config=QUICK, checkpoint=tmp_path / "states")
+    resumed = fit(LOG, encoder="hashing:32", config=QUICK, checkpoint=tmp_path / "states")
+    for name, model in (("rm", rm), ("again", again), ("resumed", resumed)):
+        model.save(tmp_path / name)
+    for file in ("heads.safetensors", "tacit.json", "README.md"):
+        assert len({(tmp_path / name / file).read_bytes() for name in ("rm", "again", "resumed")}) == 1
+
+
+def test_states_of_another_log_or_seed_are_not_taken_up(tmp_path: Path) -> None:
+    other = QUICK.model_copy(update={"seed": 1})
+    first = fit(LOG, encoder="hashing:32", config=QUICK, checkpoint=tmp_path)
+    second = fit(LOG, encoder="hashing:32", config=other, checkpoint=tmp_path)
+    clean = fit(LOG, encoder="hashing:32", config=other)
+    np.testing.assert_array_equal(second.score(PAIRS), clean.score(PAIRS))
+    assert not np.array_equal(first.score(PAIRS), second.score(PAIRS))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_info_is_json_and_states_what_was_tried(rm: RewardModel) -> None:
+    told = json.loads(json.dumps(rm.info, allow_nan=False))
+    assert told["training"]["tried"] and told["log"]["rows"] == 240 and told["log"]["prompts"] == 60
+    one = replace(rm, ensemble=rm.ensemble.pick([0]))
+    assert one.uncertainty(PAIRS).max() == 0
+
+
+def test_heads_are_plain_tensors(rm: RewardModel, tmp_path: Path) -> None:
+    rm.save(tmp_path / "rm")
+    stored = load_file(tmp_path / "rm" / "heads.safetensors")
+    assert {name.split(".")[0] for name in stored} == {"head", "calibration", "scaling"}
