@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tacit.methods import ImplicitRM, LatentML, Naive, observations
 from tacit.training.config import TrainingConfig
 from tacit.training.heads import Layout, forward, initial_weights, select_members
-from tacit.training.selection import HOLD_OUT_FOLDS, _plan, cross_roster, grouped_folds, roster
+from tacit.training.selection import HOLD_OUT_FOLDS, _plan, grouped_folds, roster, teams
 from tacit.training.temperature import fit_temperatures, judge, mean_criterion, neutral, recalibrate
 from tacit.training.views import Block, View
 
@@ -167,7 +167,9 @@ def test_folds_hold_nearly_equal_numbers_of_prompts() -> None:
 def test_a_team_of_a_cross_validation_never_touches_its_outer_fold() -> None:
     groups = np.arange(120) // 3
     outer = grouped_folds(groups, 4, seed=9)
-    who = cross_roster(groups, outer, 2, seed=0)
+    allowed = torch.stack([torch.from_numpy(outer != t) for t in range(4)])
+    who = teams(roster(groups, 2, seed=0), allowed, seeds=range(4))
+    assert len(set(who.seeds)) == 8
     there = _plan(who, (1.0,))
     for m, team in enumerate(who.team):
         touched = there.train_MN[m] | there.held_out_MN[m]
