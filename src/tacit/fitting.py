@@ -109,12 +109,20 @@ def resolve_method(method: str | Method, log: FeedbackLog) -> Method:
     return choose_method(log) if method == "auto" else methods.get(method)
 
 
+def prepare_log(log: FeedbackLog, method: Method, *, use_gold: bool) -> FeedbackLog:
+    """The log as a fit may see it: without ranks, and without gold unless it was asked for."""
+    return (
+        log.with_roles(rank=None) if use_gold or method.reads_gold else log.with_roles(rank=None, gold=None)
+    )
+
+
 def fit(
     log: FeedbackLog,
     *,
     method: str | Method = "auto",
     encoder: str | Encoder = "minilm",
     propensity_features: PropensityFeatures = "context",
+    use_gold: bool = False,
     config: TrainingConfig | None = None,
     store: EmbeddingStore | None = None,
     checkpoint: str | Path | None = None,
@@ -123,10 +131,11 @@ def fit(
     """Fit a reward model to a feedback log.
 
     Args:
-        log: what users did. Gold labels are used where the log names them.
+        log: what users did.
         method: "auto", a key of `tacit.methods.available()`, or a `Method`.
         encoder: "minilm", "hashing", a Hugging Face id or path, or an `Encoder`.
         propensity_features: "context" (context and style, never the embedding) or "text" (as published).
+        use_gold: train on the log's gold labels too. They are not read otherwise, even where the log names them.
         config: training knobs.
         store: embedding cache; None computes without one.
         checkpoint: a folder for intermediate states; an interrupted fit with the same arguments goes on from there.
@@ -158,6 +167,7 @@ def fit(
     """
     config = config or TrainingConfig()
     chosen = resolve_method(method, log)
+    log = prepare_log(log, chosen, use_gold=use_gold)
     chosen.check(observe(log))  # before any embedding: a hopeless log is refused at once
     warned = identification_warnings(chosen, log, propensity_features)
     for text in warned:
@@ -224,7 +234,7 @@ def member_agreement(reward_MN: NDArray[np.float32]) -> float | None:
     """Mean Spearman correlation between members' scores; None for one member or constant scores."""
     from scipy.stats import rankdata
 
-    if len(reward_MN) < 2 or bool((reward_MN.std(1) < 1e-9).any()):
+    if len(reward_MN) < 2 or bool((np.ptp(reward_MN, axis=1) == 0).any()):
         return None
     ranks = np.stack([rankdata(row) for row in reward_MN])
     correlation = np.corrcoef(ranks)

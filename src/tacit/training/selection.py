@@ -73,17 +73,22 @@ def roster(groups_N: NDArray[np.int64], members: int, seed: int) -> Roster:
     )
 
 
-def cross_roster(groups_N: NDArray[np.int64], outer_N: NDArray[np.int64], members: int, seed: int) -> Roster:
-    """One usual ensemble per outer fold, all in one pass: team t never uses the rows with `outer_N == t`."""
-    one = roster(groups_N, members, seed)
-    teams = range(int(outer_N.max()) + 1)
-    outer = torch.from_numpy(outer_N)
+def teams(one: Roster, rows_TN: Tensor, seeds: Sequence[int] | None = None) -> Roster:
+    """Several ensembles like `one` in a single pass; team t may use the rows `rows_TN[t]` only.
+
+    Args:
+        one: the ensemble to repeat.
+        rows_TN: bool [T, N]; the training rows of each fold of a cross-validation, or of each seed of a world.
+        seeds: T integers added to the members' seeds (times 1000), so that teams start apart; all 0 by default.
+    """
+    T, M = rows_TN.shape[0], len(one.seeds)
+    shift = seeds if seeds is not None else [0] * T
     return Roster(
-        one.seeds * len(teams),
-        torch.stack([outer != t for t in teams for _ in one.seeds]),
+        tuple(seed + 1000 * shift[t] for t in range(T) for seed in one.seeds),
+        rows_TN.repeat_interleave(M, dim=0),
         one.fold_N,
-        one.hold_out * len(teams),
-        tuple(t for t in teams for _ in one.seeds),
+        one.hold_out * T,
+        tuple(t for t in range(T) for _ in range(M)),
         one.half_N,
     )
 

@@ -1,0 +1,141 @@
+"""`tacit evaluate`: how good a model is on a log, with intervals and content-blind baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tacit.cli.options import (
+    Cache,
+    Context,
+    Json,
+    LogPath,
+    MaxBad,
+    Policy,
+    Prompt,
+    PromptId,
+    Quiet,
+    Response,
+    SessionId,
+    Signals,
+    Source,
+    UserId,
+)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder written by tacit fit.")],
+    path: LogPath,
+    gold: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of trusted labels to judge by.")
+    ] = None,
+    rank: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of ranks within a prompt, 0 is best.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Refit by cross-validation; default 5 on the training log, else 0: score as it is."
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column that folds keep together; default session, user, prompt."),
+    ] = None,
+    signal: Signals = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    response: Response = None,
+    prompt_id: PromptId = None,
+    user_id: UserId = None,
+    session_id: SessionId = None,
+    policy: Policy = None,
+    source: Source = "auto",
+    max_bad: MaxBad = None,
+    threshold: Annotated[float, typer.Option(help="Gold above it counts as liked for AUROC.")] = 0.5,
+    cache: Cache = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge a model by trusted labels, ranks, or the likelihood of held-out signals."""
+    from tacit.cli.options import open_store, read_log
+    from tacit.cli.render import number, print_json, print_table, with_interval
+    from tacit.evaluation.report import evaluate_model
+    from tacit.model import RewardModel
+
+    rm = RewardModel.load(model)
+    roles = rm.info["roles"]
+    log = read_log(
+        path,
+        signals=signal or [_spelled(s) for s in roles["signals"]],
+        context=context or roles["context"],
+        gold=gold,
+        rank=rank,
+        prompt=prompt,
+        response=response,
+        prompt_id=prompt_id,
+        user_id=user_id,
+        session_id=session_id,
+        policy=policy,
+        source=source,
+        max_bad=max_bad,
+    )
+    result = evaluate_model(
+        rm, log, folds=folds, by=by, threshold=threshold, store=open_store(cache), quiet=quiet or json
+    )
+    if json:
+        print_json(result.to_json())
+        return
+    shown = [name for name in _TITLES if any(name in row.metrics for row in result.rows)]
+    print_table(
+        result.title,
+        ("method", "protocol", *(_TITLES[name] for name in shown)),
+        [
+            (row.method, row.protocol, *(with_interval(row.metrics.get(name)) for name in shown))
+            for row in result.rows
+        ],
+        result.caption,
+    )
+    differences = result.differences()
+    if differences:
+        print_table(
+            f"{result.main} minus the other, on the same bootstrap draws",
+            ("other", *(_TITLES[name] for name in shown if name != "base_rate")),
+            [
+                (other, *(with_interval(intervals.get(name)) for name in shown if name != "base_rate"))
+                for other, intervals in differences.items()
+            ],
+        )
+    if result.policies:
+        names = list(result.policies[0].rates)
+        print_table(
+            "by policy: what users did, and what they are estimated to like",
+            ("policy", "responses", *(f"{name} rate" for name in names), "mean reward", "mean P(liked)"),
+            [
+                (
+                    p.policy,
+                    str(p.responses),
+                    *(number(p.rates[name]) for name in names),
+                    number(p.mean_reward, 2),
+                    number(p.mean_probability),
+                )
+                for p in result.policies
+            ],
+        )
+
+
+_TITLES = {
+    "within_prompt_accuracy": "within-prompt accuracy",
+    "auroc": "AUROC",
+    "spearman": "Spearman",
+    "brier": "Brier",
+    "ece": "ECE",
+    "log_likelihood": "held-out log-likelihood",
+    "base_rate": "mean P(liked)",
+}
+
+
+def _spelled(signal: dict[str, object]) -> str:
+    return f"{signal['name']}:negative" if signal["polarity"] == -1 else str(signal["name"])

@@ -1,0 +1,168 @@
+"""`tacit fit`: from a feedback log to a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tacit.cli.options import (
+    Cache,
+    Context,
+    Encoder,
+    Json,
+    MaxBad,
+    Policy,
+    Prompt,
+    PromptId,
+    Quiet,
+    Response,
+    SessionId,
+    Signals,
+    Source,
+    UserId,
+)
+
+if TYPE_CHECKING:
+    from tacit.model import RewardModel
+
+
+def fit(
+    ctx: typer.Context,
+    path: Annotated[
+        str | None, typer.Argument(metavar="LOG", help="The feedback log; may stand in --config as `log`.")
+    ] = None,
+    signal: Signals = None,
+    context: Context = None,
+    gold: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of trusted labels to learn from as well.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the model.")] = None,
+    method: Annotated[str, typer.Option(metavar="NAME", help="auto, or an estimator's key.")] = "auto",
+    encoder: Encoder = "minilm",
+    propensity_features: Annotated[
+        str, typer.Option(metavar="NAME", help="context (and style), or text, as published.")
+    ] = "context",
+    prompt: Prompt = None,
+    response: Response = None,
+    prompt_id: PromptId = None,
+    user_id: UserId = None,
+    session_id: SessionId = None,
+    policy: Policy = None,
+    source: Source = "auto",
+    max_bad: MaxBad = None,
+    members: Annotated[int, typer.Option(min=1, help="Ensemble size.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="At most this many passes.")] = 100,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML with these options by name; the command line wins."),
+    ] = None,
+    cache: Cache = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a reward model to a feedback log. An interrupted fit goes on when the same command is run again."""
+    from tacit.cli.run_config import merged
+
+    given = merged(ctx, config)
+    model, folder = fit_folder(given, quiet=quiet or json)
+    _report(model, folder, as_json=json, quiet=quiet)
+
+
+def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path]:
+    """Fit and save; say so and load where the same fit was already saved.
+
+    Raises:
+        ConfigError: a missing option, or a folder that holds something else.
+    """
+    import shutil
+
+    from tacit.cli.options import open_store, read_log
+    from tacit.errors import ConfigError
+    from tacit.features import resolve_encoder
+    from tacit.fitting import fit as fit_model
+    from tacit.fitting import fit_fingerprint, prepare_log, resolve_method
+    from tacit.model import RewardModel
+    from tacit.model.folder import MANIFEST, read_manifest, refuse_occupied
+    from tacit.training.config import TrainingConfig
+
+    for name, what in (("log", "the feedback log"), ("out", "the folder of the model (--out DIR)")):
+        if given[name] is None:
+            raise ConfigError(f"tacit fit: {what} is missing")
+    if given["propensity_features"] not in ("context", "text"):
+        raise ConfigError(
+            f"--propensity-features: found {given['propensity_features']!r}, expected context or text"
+        )
+    folder = Path(given["out"])
+    if not (folder / MANIFEST).is_file():
+        refuse_occupied(folder)
+    roles = ("context", "gold", "prompt", "response", "prompt_id", "user_id", "session_id", "policy")
+    log = read_log(
+        given["log"],
+        signals=given["signal"],
+        **{name: given[name] for name in roles},
+        source=given["source"],
+        max_bad=given["max_bad"],
+    )
+    method = resolve_method(given["method"], log)
+    use_gold = given["gold"] is not None
+    encoder = resolve_encoder(given["encoder"])
+    settings = TrainingConfig(members=given["members"], max_epochs=given["epochs"], seed=given["seed"])
+    form = given["propensity_features"]
+    used = prepare_log(log, method, use_gold=use_gold)
+    if (folder / MANIFEST).is_file():
+        if read_manifest(folder)["fingerprint"] == fit_fingerprint(used, method, encoder, form, settings):
+            return RewardModel.load(folder), folder
+        refuse_occupied(folder)
+    partial = folder.with_name(f"{folder.name}.partial")
+    model = fit_model(
+        used,
+        method=method,
+        encoder=encoder,
+        propensity_features=form,
+        use_gold=use_gold,
+        config=settings,
+        store=open_store(given["cache"]),
+        checkpoint=partial,
+        quiet=quiet,
+    )
+    model.save(folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    return model, folder
+
+
+def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> None:
+    from tacit.cli.render import number, print_json
+
+    info = model.info
+    hidden = "×".join(map(str, info["training"]["hidden"])) or "linear"
+    if as_json:
+        print_json(
+            {
+                "model": str(folder),
+                "method": model.method.key,
+                "metrics": info["metrics"],
+                "identification": info["identification"],
+                "log": info["log"],
+                "training": info["training"],
+            }
+        )
+        return
+    if quiet:
+        return
+    agreement = info["metrics"]["member_spearman"]
+    print(
+        f"{folder}: {model.method.key} on {info['log']['rows']:,} responses to {info['log']['prompts']:,} prompts"
+    )
+    for signal in info["log"]["signals"]:
+        sign = "positive" if signal["polarity"] > 0 else "negative"
+        print(f"  {signal['name']} ({sign}) fired on {number(signal['rate'])} of the rows where it could")
+    print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
+    print(
+        f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"
+    )
+    print(f"  reward head: {hidden}, chosen by held-out likelihood; no clean label was read")
+    print(f"  not told by this log: {info['identification']['not_identified']}")
+    print(f"Next: tacit score {folder} PAIRS.jsonl; read {folder}/README.md")

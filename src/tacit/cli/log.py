@@ -1,0 +1,89 @@
+"""`tacit log`: describe a feedback log before anything is fitted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tacit.cli.options import (
+    Context,
+    Json,
+    LogPath,
+    MaxBad,
+    Policy,
+    Prompt,
+    PromptId,
+    Quiet,
+    Response,
+    SessionId,
+    Signals,
+    Source,
+    UserId,
+)
+
+
+def log(
+    path: LogPath,
+    signal: Signals = None,
+    context: Context = None,
+    gold: Annotated[str | None, typer.Option(metavar="NAME", help="Column of trusted labels.")] = None,
+    prompt: Prompt = None,
+    response: Response = None,
+    prompt_id: PromptId = None,
+    user_id: UserId = None,
+    session_id: SessionId = None,
+    policy: Policy = None,
+    source: Source = "auto",
+    max_bad: MaxBad = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Describe a feedback log: roles, rates, missing values, and what could not be read."""
+    from tacit.cli.options import read_log
+    from tacit.cli.render import number, print_json, print_table
+    from tacit.data import summarise
+
+    feedback = read_log(
+        path,
+        signals=signal,
+        context=context,
+        gold=gold,
+        prompt=prompt,
+        response=response,
+        prompt_id=prompt_id,
+        user_id=user_id,
+        session_id=session_id,
+        policy=policy,
+        source=source,
+        max_bad=max_bad,
+    )
+    summary = summarise(feedback)
+    if json:
+        print_json(summary.to_json())
+        return
+    facts = summary.to_json()
+    print_lines(facts)
+    print_table(
+        "signals",
+        ("signal", "polarity", "fired", "0: nothing happened", "null: not recordable"),
+        [
+            (
+                s["name"],
+                "positive" if s["polarity"] > 0 else "negative",
+                number(s["rate"]),
+                "–" if s["rate"] is None else number((1 - s["missing"]) * (1 - s["rate"])),
+                number(s["missing"]),
+            )
+            for s in facts["signals"]
+        ],
+    )
+    if not quiet and not facts["signals"]:
+        print("No signal is named: use --signal COLUMN (or --signal COLUMN:negative).")
+
+
+def print_lines(facts: dict[str, object]) -> None:
+    """Facts that are not tables, one line each."""
+    for key, value in facts.items():
+        if not isinstance(value, list | dict):
+            print(f"{key}: {value}")

@@ -1,0 +1,72 @@
+"""`tacit`: the verbs, and the one place where an error becomes a line on standard error and exit status 2."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from tacit._version import __version__
+from tacit.cli.demo import demo
+from tacit.cli.evaluate import evaluate
+from tacit.cli.fit import fit
+from tacit.cli.log import log
+from tacit.cli.score import score
+from tacit.errors import IdentificationWarning, TacitError
+
+app = typer.Typer(
+    name="tacit",
+    help="Reward models from the feedback users already give.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help needs no rich and answers at once
+)
+for verb in (demo, fit, score, evaluate, log):
+    app.command()(verb)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"tacit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Reward models from the feedback users already give."""
+
+
+def main() -> None:
+    """Run the command line."""
+    quiet = "--quiet" in sys.argv or "-q" in sys.argv
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr
+    )
+    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "datasets", "transformers", "huggingface_hub"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", IdentificationWarning)
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except TacitError as error:
+        print(f"tacit: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("tacit: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"tacit: warning: {message}", file=sys.stderr)

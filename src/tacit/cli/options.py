@@ -1,0 +1,99 @@
+"""Options that several verbs share, and the log they describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tacit.data import FeedbackLog
+    from tacit.features import EmbeddingStore
+
+LogPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="LOG", help="A .jsonl, .parquet or .csv file, a save_to_disk folder, or a hub id owner/name."
+    ),
+]
+Signals = Annotated[
+    list[str] | None,
+    typer.Option("--signal", help="Column of a signal, NAME or NAME:negative. Repeatable.", metavar="NAME"),
+]
+Context = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--context", help="Column that moves clicks but not preference. Repeatable.", metavar="NAME"
+    ),
+]
+PromptId = Annotated[
+    str | None, typer.Option(help="Column that groups responses to one prompt.", metavar="NAME")
+]
+Prompt = Annotated[str | None, typer.Option(help="Column of the prompt.", metavar="NAME")]
+Response = Annotated[str | None, typer.Option(help="Column of the response.", metavar="NAME")]
+UserId = Annotated[str | None, typer.Option(help="Column of the user.", metavar="NAME")]
+SessionId = Annotated[str | None, typer.Option(help="Column of the session.", metavar="NAME")]
+Policy = Annotated[
+    str | None, typer.Option(help="Column of the model that wrote the response.", metavar="NAME")
+]
+Source = Annotated[str, typer.Option(help="auto, plain, kto, oasst1 or realhumaneval.", metavar="NAME")]
+MaxBad = Annotated[
+    int | None, typer.Option(help="Stop when more rows than this cannot be used.", metavar="N", min=0)
+]
+Encoder = Annotated[
+    str, typer.Option(help="minilm, hashing, hashing:256, or a Hugging Face id or path.", metavar="NAME")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Embedding cache; default $TACIT_CACHE or ~/.cache/tacit.", metavar="DIR")
+]
+
+
+def read_log(
+    path: str,
+    *,
+    signals: list[str] | None = None,
+    context: list[str] | None = None,
+    gold: str | None = None,
+    rank: str | None = None,
+    prompt: str | None = None,
+    response: str | None = None,
+    prompt_id: str | None = None,
+    user_id: str | None = None,
+    session_id: str | None = None,
+    policy: str | None = None,
+    source: str = "auto",
+    max_bad: int | None = None,
+) -> FeedbackLog:
+    """Read a log and say on standard error what had to be left out."""
+    import logging
+
+    from tacit.data import FeedbackLog
+
+    log = FeedbackLog.read(
+        path,
+        signals=signals or None,
+        context=context or None,
+        gold=gold,
+        rank=rank,
+        prompt=prompt,
+        response=response,
+        prompt_id=prompt_id,
+        user_id=user_id,
+        session_id=session_id,
+        policy=policy,
+        source=source,
+        max_bad=max_bad,
+    )
+    if log.quarantine.total:
+        logging.getLogger("tacit").info("%s", log.quarantine.describe())
+    return log
+
+
+def open_store(cache: Path | None) -> EmbeddingStore:
+    """The embedding cache."""
+    from tacit.features import EmbeddingStore
+
+    return EmbeddingStore(cache)

@@ -1,0 +1,63 @@
+"""How results are printed: JSON on standard output, or a table that fits a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tacit.evaluation.bootstrap import Interval
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON; NaN becomes null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:
+    """A table whose first column is text and the others numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    # A pipe has no width: give it room instead of cutting names.
+    console = Console() if Console().is_terminal else Console(width=140)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if caption:
+        console.print(caption, soft_wrap=True, highlight=False, markup=False)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number as it stands in a table; – where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def with_interval(interval: Interval | None, digits: int = 3) -> str:
+    """value [low, high]."""
+    if interval is None or not math.isfinite(interval.value):
+        return "–"
+    if not math.isfinite(interval.low) or interval.low == interval.high:
+        return number(interval.value, digits)
+    return (
+        f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,70 @@
+"""`--config run.yaml`: the options of `tacit fit` by name; what stands on the command line wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tacit.errors import ConfigError
+
+_LISTS = ("signal", "context")
+_INTEGERS = ("members", "epochs", "seed", "max_bad")
+
+
+def merged(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
+    """All options of the verb: from the command line where given there, else from the file, else the defaults.
+
+    Raises:
+        ConfigError: a file that is not YAML, an unknown name, or a value of the wrong type.
+    """
+    values = {name: value for name, value in ctx.params.items() if name not in ("config", "json", "quiet")}
+    values["log"] = values.pop("path")
+    if config is None:
+        return values
+    for name, value in _read(config, allowed=set(values)).items():
+        parameter = "path" if name == "log" else name
+        source = ctx.get_parameter_source(parameter)
+        if source is None or source.name == "DEFAULT":
+            values[name] = value
+    return values
+
+
+def _read(config: Path, allowed: set[str]) -> dict[str, Any]:
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{config}: no such file; --config needs a YAML file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{config}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{config}: found {type(loaded).__name__}, expected `option: value` lines")
+    result = {}
+    for key, value in loaded.items():
+        name = str(key).replace("-", "_")
+        if name not in allowed:
+            raise ConfigError(
+                f"{config}: unknown option {key!r}; expected some of {', '.join(sorted(allowed))}"
+            )
+        result[name] = _typed(config, name, value)
+    return result
+
+
+def _typed(config: Path, name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in _LISTS:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise ConfigError(f"{config}: {name} is {value!r}, expected a list of column names")
+        return items
+    if name in _INTEGERS:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ConfigError(f"{config}: {name} is {value!r}, expected an integer")
+        return value
+    if not isinstance(value, str):
+        raise ConfigError(f"{config}: {name} is {value!r}, expected text")
+    return Path(value) if name in ("out", "cache") else value

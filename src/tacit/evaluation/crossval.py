@@ -1,0 +1,108 @@
+"""Cross-validation on a log: every row is scored by an ensemble that never saw its prompt, session or user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tacit.data import FeedbackLog
+from tacit.errors import DataError
+from tacit.evaluation.table import Predictions, Protocol, Truths
+from tacit.fitting import Prepared
+from tacit.methods import Method
+from tacit.model import PropensityFeatures
+from tacit.progress import progress
+from tacit.training.config import TrainingConfig
+from tacit.training.selection import roster, teams, train_best
+
+
+def unit_of(log: FeedbackLog) -> str:
+    """What folds and intervals are made of: sessions if the log names them, else users, else prompts."""
+    if log.roles.session_id is not None:
+        return "session_id"
+    return "user_id" if log.roles.user_id is not None else "prompt_id"
+
+
+def cross_validate(
+    prepared: Prepared,
+    methods: Sequence[Method],
+    *,
+    folds: int = 5,
+    by: str | None = None,
+    propensity_features: PropensityFeatures = "context",
+    config: TrainingConfig | None = None,
+    quiet: bool = True,
+) -> list[Predictions]:
+    """Held-out predictions of several methods on the same folds.
+
+    Inside each training part, capacity and stopping are chosen as in `tacit.fit`. Gold labels reach only methods that
+    declare `reads_gold` (the oracle). Standardisation is learned on all rows, without labels.
+
+    Args:
+        prepared: from `tacit.fitting.prepare`.
+        methods: estimators.
+        folds: number of outer folds.
+        by: role or column that folds must not split; see `unit_of` for the default.
+        propensity_features: as in `tacit.fit`.
+        config: training knobs.
+        quiet: no progress bar.
+
+    Raises:
+        DataError: fewer units than folds.
+    """
+    config = config or TrainingConfig()
+    log = prepared.log
+    unit = by or unit_of(log)
+    units = len(set(log.codes(unit).tolist()))
+    if units < folds:
+        raise DataError(f"{log.name}: {folds} folds need at least {folds} different {unit}, found {units}")
+    outer_N = log.folds(folds, by=unit, seed=config.seed)
+    everyone = teams(
+        roster(log.prompt_codes(), config.members, config.seed),
+        torch.from_numpy(np.stack([outer_N != t for t in range(folds)])),
+    )
+    views = prepared.scalings.views(prepared.inputs, propensity_features)
+    predictions = []
+    with progress("cross-validating", len(methods), quiet=quiet) as bar:
+        for method in methods:
+            obs = prepared.observations if method.reads_gold else prepared.observations.without_gold()
+            method.check(obs)
+            ensembles, _ = train_best(method, views, obs, everyone, config)
+            score_N = np.zeros(len(log))
+            likelihood_N: NDArray[np.float64] | None = np.zeros(len(log))
+            for t, ensemble in enumerate(ensembles):
+                held_out = np.flatnonzero(outer_N == t)
+                rows = torch.from_numpy(held_out)
+                with torch.no_grad():
+                    logits = {
+                        name: value.mean(0).expand(len(rows), *value.shape[2:])
+                        for name, value in ensemble.logits(views, rows).items()
+                    }
+                    likelihood = method.log_likelihood(logits, obs.rows(rows))
+                score_N[held_out] = logits["reward"].numpy()
+                if likelihood is None or likelihood_N is None:
+                    likelihood_N = None
+                else:
+                    likelihood_N[held_out] = likelihood.numpy()
+            protocol: Protocol = "oracle" if method.reads_gold else "honest"
+            predictions.append(Predictions(method.key, protocol, score_N, likelihood_N))
+            bar.advance(1, method.key)
+    return predictions
+
+
+def truths(log: FeedbackLog, by: str | None = None, threshold: float = 0.5) -> Truths:
+    """What a log's rows can be judged against: its gold labels and its ranks."""
+    gold_N, gold_known_N = log.gold_values()
+    rank_N, rank_known_N = log.rank_values()
+    _, visible_NK = log.signal_matrix()
+    return Truths(
+        prompts_N=log.prompt_codes(),
+        units_N=log.codes(by or unit_of(log)),
+        gold_N=np.where(gold_known_N, gold_N, np.nan) if log.roles.gold is not None else None,
+        rank_N=np.where(rank_known_N, rank_N, np.nan) if log.roles.rank is not None else None,
+        seen_N=np.asarray(visible_NK.any(axis=1)) if visible_NK.shape[1] else None,
+        threshold=threshold,
+    )

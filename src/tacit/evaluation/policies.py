@@ -1,0 +1,51 @@
+"""Rewards by policy beside raw signal rates: which model users like, and which one merely gets clicked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tacit.data import FeedbackLog
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """One policy (an LLM, a prompt version): how often its signals fired and how much its responses are liked."""
+
+    policy: str
+    responses: int
+    rates: dict[str, float | None]
+    mean_reward: float
+    mean_probability: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def by_policy(
+    log: FeedbackLog, score_N: NDArray[np.floating], probability_N: NDArray[np.floating]
+) -> list[PolicyRow]:
+    """Mean reward of each policy, highest first; empty where the log names no policy."""
+    if log.roles.policy is None:
+        return []
+    names = np.array([str(value) for value in log.column(log.roles.policy)])
+    y_NK, visible_NK = log.signal_matrix()
+    rows = []
+    for name in sorted(set(names.tolist())):
+        mine = names == name
+        rates = {
+            signal.name: float(y_NK[mine & visible_NK[:, k], k].mean())
+            if (mine & visible_NK[:, k]).any()
+            else None
+            for k, signal in enumerate(log.roles.signals)
+        }
+        rows.append(
+            PolicyRow(
+                name, int(mine.sum()), rates, float(score_N[mine].mean()), float(probability_N[mine].mean())
+            )
+        )
+    return sorted(rows, key=lambda row: -row.mean_reward)

@@ -1,0 +1,163 @@
+"""Judging a saved model on a log: as it is on a new log, by cross-validated refits on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tacit import methods
+from tacit.data import FeedbackLog
+from tacit.errors import ConfigError, DegenerateDataError
+from tacit.evaluation.bootstrap import Interval
+from tacit.evaluation.crossval import cross_validate, truths, unit_of
+from tacit.evaluation.policies import PolicyRow, by_policy
+from tacit.evaluation.table import Predictions, Row, compare
+from tacit.features import EmbeddingStore, style_features
+from tacit.fitting import observe, prepare
+from tacit.methods import Method
+from tacit.model import RewardModel
+from tacit.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The table, the model's differences from the others, and the rewards by policy."""
+
+    main: str
+    title: str
+    caption: str
+    rows: list[Row]
+    policies: list[PolicyRow]
+    folds: int
+
+    def differences(self) -> dict[str, dict[str, Interval]]:
+        """Paired differences of the model from the references."""
+        return next(row.against for row in self.rows if row.method == self.main)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "model": self.main,
+            "folds": self.folds,
+            "rows": [row.to_json() for row in self.rows],
+            "policies": [policy.to_json() for policy in self.policies],
+            "note": self.caption,
+        }
+
+
+def evaluate_model(
+    rm: RewardModel,
+    log: FeedbackLog,
+    *,
+    folds: int | None = None,
+    by: str | None = None,
+    threshold: float = 0.5,
+    store: EmbeddingStore | None = None,
+    quiet: bool = True,
+) -> Evaluation:
+    """Judge a model beside `constant`, `length` and, when refitting, `naive` and an `oracle`.
+
+    Args:
+        rm: the model.
+        log: with signals, gold or ranks to judge by.
+        folds: 0 scores the log with the model as it is; K refits the model's method K times on the other folds.
+            None refits (5) if this is the log of the fit, because a model must not be judged on its own training rows.
+        by: role or column that folds and bootstrap keep together.
+        threshold: gold above it counts as liked for AUROC.
+        store: embedding cache.
+        quiet: no progress bars.
+
+    Raises:
+        ConfigError: nothing to judge by.
+    """
+    own = rm.info["log"]["fingerprint"] == log.with_roles(gold=None, rank=None).fingerprint()
+    chosen = folds if folds is not None else (5 if own else 0)
+    if log.roles.gold is None and log.roles.rank is None and not log.roles.signals:
+        raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
+    unit = by or unit_of(log)
+    truth = truths(log, unit, threshold)
+    if chosen:
+        config = TrainingConfig(
+            **{key: rm.info["training"][key] for key in ("members", "max_epochs", "seed", "patience")}
+        )
+        prepared = prepare(log, rm.encoder, store=store, quiet=quiet)
+        predictions = cross_validate(
+            prepared,
+            _contenders(rm.method, log),
+            folds=chosen,
+            by=unit,
+            propensity_features=rm.propensity_features,
+            config=config,
+            quiet=quiet,
+        )
+        title = f"{log.name}: {chosen}-fold cross-validation over {unit.removesuffix('_id')}s, 95 % intervals"
+    else:
+        predictions = _as_it_is(rm, log, store, quiet)
+        title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
+    main = rm.method.key
+    rows = compare(predictions, truth)
+    ours = next(p for p in predictions if p.method == main)
+    return Evaluation(
+        main,
+        title,
+        _caption(rows, main, own and not chosen),
+        rows,
+        by_policy(log, ours.score_N, ours.probability_N),
+        chosen,
+    )
+
+
+def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
+    wanted: list[Method] = [methods.Constant(), methods.Length(), methods.Naive(), method]
+    if log.roles.gold is not None:
+        wanted.append(methods.Oracle())
+    kept: dict[str, Method] = {}
+    for candidate in wanted:
+        try:
+            candidate.check(observe(log))
+        except DegenerateDataError:
+            if candidate is method:
+                raise
+            continue
+        kept[candidate.key] = candidate
+    return list(kept.values())
+
+
+def _as_it_is(
+    rm: RewardModel, log: FeedbackLog, store: EmbeddingStore | None, quiet: bool
+) -> list[Predictions]:
+    score_N = rm.score(log, store=store, quiet=quiet).astype(np.float64)
+    level = float(torch.logit(torch.tensor(rm.info["metrics"]["base_rate"])))
+    length_N = style_features(log.responses())[:, 0].astype(np.float64)
+    return [
+        Predictions("constant", "honest", np.full(len(log), level)),
+        # A length has no level of its own: centre it on the model's, so that only its order is judged fairly.
+        Predictions("length", "honest", level + length_N - length_N.mean()),
+        Predictions(rm.method.key, "oracle" if rm.method.reads_gold else "honest", score_N),
+    ]
+
+
+def _caption(rows: list[Row], main: str, in_sample: bool) -> str:
+    lines = []
+    if in_sample:
+        lines.append("These are the rows of the fit: scores are flattered. Use --folds 5.")
+    ours = next(row for row in rows if row.method == main)
+    for name, title in (("within_prompt_accuracy", "order within prompts"), ("auroc", "AUROC")):
+        length = next((row for row in rows if row.method == "length"), None)
+        if (
+            length is not None
+            and name in ours.metrics
+            and length.metrics[name].value > ours.metrics[name].value
+        ):
+            lines.append(f"Length alone does better than {main} in {title}.")
+    if any(row.protocol == "oracle" for row in rows):
+        lines.append(
+            "oracle was trained on the gold labels of the other folds; every other method never saw one."
+        )
+    return "\n".join(lines)
+
+
+__all__ = ["Evaluation", "evaluate_model"]

@@ -1,0 +1,172 @@
+"""One row of results per method, with intervals over prompts and paired differences, ready for print or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tacit.evaluation.bootstrap import (
+    Interval,
+    Weighted,
+    bootstrap,
+    paired_difference,
+    weighted_auroc,
+    weighted_mean,
+    weighted_within_prompt,
+)
+from tacit.evaluation.metrics import ece, spearman
+
+Floats = NDArray[np.floating]
+Protocol = Literal["honest", "oracle"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one method says of N held-out rows.
+
+    Attributes:
+        method: its name in the table.
+        protocol: "oracle" if it read clean labels, else "honest".
+        score_N: logits.
+        log_likelihood_N: log P(signals) of each row, or None where the method does not model them.
+    """
+
+    method: str
+    protocol: Protocol
+    score_N: Floats
+    log_likelihood_N: Floats | None = None
+
+    @property
+    def probability_N(self) -> Floats:
+        """σ(score)."""
+        return 1 / (1 + np.exp(-np.clip(self.score_N.astype(np.float64), -500, 500)))
+
+
+@dataclass(frozen=True)
+class Truths:
+    """What the rows are judged against.
+
+    Attributes:
+        prompts_N: int64, groups within which responses are ranked.
+        units_N: int64, what the bootstrap draws: prompts, or sessions or users where folds were made of those.
+        gold_N: float in [0, 1], NaN where unknown; or None.
+        rank_N: float, smaller is better, NaN where unknown; or None. Preferred to gold for order within prompts.
+        seen_N: bool, rows with a visible signal: those the log-likelihood is averaged over.
+        threshold: gold above it counts as liked for AUROC.
+    """
+
+    prompts_N: NDArray[np.int64]
+    units_N: NDArray[np.int64]
+    gold_N: Floats | None = None
+    rank_N: Floats | None = None
+    seen_N: NDArray[np.bool_] | None = None
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """Metrics of one method, and its differences from reference methods on the same draws."""
+
+    method: str
+    protocol: Protocol
+    metrics: dict[str, Interval]
+    against: dict[str, dict[str, Interval]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers with "low" and "high" beside them; None where a metric is not defined."""
+        return {
+            "method": self.method,
+            "protocol": self.protocol,
+            **{name: _json(interval) for name, interval in self.metrics.items()},
+            "difference": {
+                other: {name: _json(i) for name, i in intervals.items()}
+                for other, intervals in self.against.items()
+            },
+        }
+
+
+def compare(
+    predictions: list[Predictions],
+    truth: Truths,
+    *,
+    references: tuple[str, ...] = ("naive", "oracle", "constant"),
+    draws: int = 1000,
+) -> list[Row]:
+    """Judge every method on the same rows and the same bootstrap draws.
+
+    Args:
+        predictions: one per method.
+        truth: what to judge against; metrics without their truth are left out.
+        references: methods from which differences are taken.
+        draws: of the bootstrap.
+    """
+    measured = {p.method: _measures(p, truth) for p in predictions}
+    rows = []
+    for p in predictions:
+        metrics = {
+            name: bootstrap(metric, units, draws=draws)
+            for name, (metric, units) in measured[p.method].items()
+        }
+        against = {}
+        for other in references:
+            if other == p.method or other not in measured:
+                continue
+            shared = measured[p.method].keys() & measured[other].keys()
+            against[other] = {
+                name: paired_difference(
+                    measured[p.method][name][0],
+                    measured[other][name][0],
+                    measured[p.method][name][1],
+                    draws=draws,
+                )
+                for name in measured[p.method]
+                if name in shared and name != "base_rate"
+            }
+        rows.append(Row(p.method, p.protocol, metrics, against))
+    return rows
+
+
+Measure = tuple[Any, NDArray[np.int64]]
+
+
+def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
+    measures: dict[str, Measure] = {}
+    order = _order(truth)
+    if order is not None:
+        known = np.isfinite(order)
+        measures["within_prompt_accuracy"] = (
+            weighted_within_prompt(p.score_N[known], order[known], truth.prompts_N[known]),
+            truth.units_N[known],
+        )
+    if truth.gold_N is not None:
+        known = np.isfinite(truth.gold_N)
+        gold, score, probability = truth.gold_N[known], p.score_N[known], p.probability_N[known]
+        units = truth.units_N[known]
+        liked = (gold > truth.threshold).astype(np.float64)
+        measures["auroc"] = (weighted_auroc(score, liked), units)
+        measures["spearman"] = (lambda rows: spearman(score[rows], gold[rows]), units)
+        measures["brier"] = (weighted_mean((probability - gold) ** 2), units)
+        measures["ece"] = (lambda rows: ece(probability[rows], gold[rows]), units)
+    if p.log_likelihood_N is not None:
+        seen = np.ones(len(p.score_N), dtype=bool) if truth.seen_N is None else truth.seen_N
+        measures["log_likelihood"] = (weighted_mean(p.log_likelihood_N[seen]), truth.units_N[seen])
+    measures["base_rate"] = (weighted_mean(p.probability_N), truth.units_N)
+    return measures
+
+
+def _order(truth: Truths) -> Floats | None:
+    return -truth.rank_N if truth.rank_N is not None else truth.gold_N
+
+
+def _json(interval: Interval) -> dict[str, float | None]:
+    def number(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    return {"value": number(interval.value), "low": number(interval.low), "high": number(interval.high)}
+
+
+__all__ = ["Predictions", "Row", "Truths", "Weighted", "compare"]
