@@ -87,6 +87,16 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     assert name in refusal(folder)
 
 
+@pytest.mark.parametrize(("said", "instead"), [('"seed": 0', '"seed": 1'), ('"slot"', '"slit"')])
+def test_a_manifest_that_is_still_json_but_says_something_else_is_noticed(
+    folder: Path, said: str, instead: str
+) -> None:
+    text = (folder / "tacit.json").read_text()
+    assert said in text
+    (folder / "tacit.json").write_text(text.replace(said, instead))
+    assert "checksum" in refusal(folder)
+
+
 def test_a_card_may_be_edited_by_its_owner(folder: Path) -> None:
     (folder / "README.md").write_text("My own words.")
     RewardModel.load(folder)

@@ -191,7 +191,10 @@ def test_states_of_another_log_or_seed_are_not_taken_up(tmp_path: Path) -> None:
     clean = fit(LOG, encoder="hashing:32", config=other)
     np.testing.assert_array_equal(second.score(PAIRS), clean.score(PAIRS))
     assert not np.array_equal(first.score(PAIRS), second.score(PAIRS))
-    assert len(list(tmp_path.iterdir())) == 2
+    fit(log_of(columns(seed=5)), encoder="hashing:32", config=QUICK, checkpoint=tmp_path)
+    fit(LOG, method="naive", encoder="hashing:32", config=QUICK, checkpoint=tmp_path)
+    fit(LOG, encoder="hashing:16", config=QUICK, checkpoint=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_info_is_json_and_states_what_was_tried(rm: RewardModel) -> None:

@@ -207,6 +207,26 @@ def test_members_may_carry_their_own_labels() -> None:
     assert not torch.allclose(together.criterion_M[0], together.criterion_M[1], atol=1e-3)
 
 
+def test_labels_of_its_held_out_rows_do_not_train_a_member() -> None:
+    folds = torch.from_numpy(W.groups_N % 5)
+    held_out = torch.stack([folds == 0, folds == 1])  # each trains on what the other holds out
+    there = replace(P3, seeds=(1, 2), train_MN=~held_out, held_out_MN=held_out, weight_decay=(0.0, 0.0))
+    rows = torch.nonzero(held_out[0])[:, 0]
+    signals = W.obs.signals_BK.clone()
+    signals[rows] = signals[rows.flip(0)]  # the same rate, hence the same start
+    assert not torch.equal(signals, W.obs.signals_BK)
+    # One epoch: later ones are chosen by the held-out labels, as they should be.
+    fits = [
+        train(ImplicitRM(), W.views, obs, there, config(max_epochs=1), (6,))
+        for obs in (W.obs, replace(W.obs, signals_BK=signals))
+    ]
+    for head, weights in fits[0].pick([0]).weights.items():
+        for key, value in weights.items():
+            torch.testing.assert_close(value, fits[1].pick([0]).weights[head][key], rtol=0, atol=1e-6)
+    other = [f.pick([1]).weights["reward"]["weight0"] for f in fits]
+    assert not torch.allclose(other[0], other[1], atol=1e-4)
+
+
 def test_rows_without_a_visible_signal_change_nothing() -> None:
     hidden = torch.arange(600) % 3 == 0
     blank = replace(W.obs, visible_BK=W.obs.visible_BK & ~hidden[:, None])
