@@ -7,16 +7,22 @@ D-256-64-1, Adam and binary cross-entropy; it trains on all rows and judges none
 as 1 or 5 members, as `tacit.fit` would: every member holds out its own fifth of the prompts, so five members together
 train on all rows (one member on four fifths), and each epoch includes gathering float16 features, standardising them,
 weight decay, and judging every member on the rows it holds out. Contenders take turns; medians are compared.
+
+Waiting threads sleep unless OMP_WAIT_POLICY says otherwise, as under the Makefile: on a machine that is not idle,
+spinning threads would measure the neighbours.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by OpenMP when torch is loaded
 
 import numpy as np
 import torch
@@ -166,7 +172,7 @@ def main() -> None:
 
     rows = [compare(width, options) for width in options.widths]
     if options.json:
-        print(json.dumps({"rows": rows, "target": TARGET, **vars(options)}))
+        print(json.dumps({"rows": rows, "target": TARGET, "options": vars(options)}))
         return
     counted = (options.epochs - 1) * options.rounds
     print(f"{options.rows} rows, {options.threads} threads, seconds per epoch, median of {counted} in turn\n")
