@@ -109,6 +109,27 @@ def resolve_method(method: str | Method, log: FeedbackLog) -> Method:
     return choose_method(log) if method == "auto" else methods.get(method)
 
 
+def holdout_groups(log: FeedbackLog) -> NDArray[np.int64]:
+    """Groups that a hold-out must not tear apart, int64 [N]: prompts, and the sessions (or users) they come from.
+
+    Rows that share a prompt or a session belong together, so groups are the connected components of both. Where that
+    ties more than a fifth of the log into one component (a greeting that everybody sends), prompts alone count.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    prompts_N = log.prompt_codes()
+    role = "session_id" if log.roles.session_id is not None else "user_id"
+    if getattr(log.roles, role) is None:
+        return prompts_N
+    others_N = log.codes(role) + int(prompts_N.max()) + 1
+    size = int(others_N.max()) + 1
+    links = coo_array((np.ones(len(log)), (prompts_N, others_N)), shape=(size, size))
+    _, component_of = connected_components(links, directed=False)
+    components_N = component_of[prompts_N].astype(np.int64)
+    return components_N if np.bincount(components_N).max() <= len(log) / 5 else prompts_N
+
+
 def prepare_log(log: FeedbackLog, method: Method, *, use_gold: bool) -> FeedbackLog:
     """The log as a fit may see it: without ranks, and without gold unless it was asked for."""
     return (
@@ -174,7 +195,7 @@ def fit(
         warnings.warn(text, IdentificationWarning, stacklevel=2)
     prepared = prepare(log, encoder, store=store, quiet=quiet)
     views = prepared.scalings.views(prepared.inputs, propensity_features)
-    who = roster(log.prompt_codes(), config.members, config.seed)
+    who = roster(holdout_groups(log), config.members, config.seed)
     states = None
     if checkpoint is not None:
         fingerprint = fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config)

@@ -127,13 +127,13 @@ def evaluate(
 
 
 _TITLES = {
-    "within_prompt_accuracy": "within-prompt accuracy",
+    "within_prompt_accuracy": "within-prompt\naccuracy",
     "auroc": "AUROC",
     "spearman": "Spearman",
     "brier": "Brier",
     "ece": "ECE",
-    "log_likelihood": "held-out log-likelihood",
-    "base_rate": "mean P(liked)",
+    "log_likelihood": "held-out\nlog-lik.",
+    "base_rate": "mean\nP(liked)",
 }
 
 

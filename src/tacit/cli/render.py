@@ -24,11 +24,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
     # A pipe has no width: give it room instead of cutting names.
     console = Console() if Console().is_terminal else Console(width=140)
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    console.print(title, style="bold", soft_wrap=True, highlight=False, markup=False)
+    table = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
     console.print(table)
     if caption:
         console.print(caption, soft_wrap=True, highlight=False, markup=False)
@@ -43,13 +44,13 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_interval(interval: Interval | None, digits: int = 3) -> str:
-    """value [low, high]."""
+    """The value, and its interval on a second line: a table of seven metrics stays within a terminal."""
     if interval is None or not math.isfinite(interval.value):
         return "–"
     if not math.isfinite(interval.low) or interval.low == interval.high:
         return number(interval.value, digits)
     return (
-        f"{number(interval.value, digits)} [{number(interval.low, digits)}, {number(interval.high, digits)}]"
+        f"{number(interval.value, digits)}\n[{number(interval.low, digits)}, {number(interval.high, digits)}]"
     )
 
 

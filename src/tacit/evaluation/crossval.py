@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tacit.data import FeedbackLog
 from tacit.errors import DataError
 from tacit.evaluation.table import Predictions, Protocol, Truths
-from tacit.fitting import Prepared
+from tacit.fitting import Prepared, holdout_groups
 from tacit.methods import Method
 from tacit.model import PropensityFeatures
 from tacit.progress import progress
@@ -61,7 +61,7 @@ def cross_validate(
         raise DataError(f"{log.name}: {folds} folds need at least {folds} different {unit}, found {units}")
     outer_N = log.folds(folds, by=unit, seed=config.seed)
     everyone = teams(
-        roster(log.prompt_codes(), config.members, config.seed),
+        roster(holdout_groups(log), config.members, config.seed),
         torch.from_numpy(np.stack([outer_N != t for t in range(folds)])),
     )
     views = prepared.scalings.views(prepared.inputs, propensity_features)

@@ -28,7 +28,11 @@ class TrainingConfig(BaseModel):
     propensity_lr: float = Field(
         1e-2, gt=0, description="other heads: larger, so that they keep pace with the reward head"
     )
-    batch_size: int = Field(512, ge=1)
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="rows of a step; None: 512, fewer on a small log so that a pass has 8 steps or more",
+    )
     max_epochs: int = Field(100, ge=1)
     patience: int = Field(12, ge=1, description="epochs without a better held-out likelihood before stopping")
     seed: int = 0
@@ -39,3 +43,7 @@ class TrainingConfig(BaseModel):
     def reward_lr(self, hidden: tuple[int, ...]) -> float:
         """Learning rate of a reward head of these hidden sizes."""
         return self.lr if self.lr is not None else (1e-3 if hidden else 5e-3)
+
+    def rows_per_step(self, rows: int) -> int:
+        """Batch size on a log of that many training rows."""
+        return self.batch_size if self.batch_size is not None else max(32, min(512, -(-rows // 8)))

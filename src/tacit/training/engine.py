@@ -158,7 +158,7 @@ def train(
     while not state.finished:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
         shuffled = order[torch.randperm(order.numel(), generator=generator)]
-        for rows_B in shuffled.split(config.batch_size):
+        for rows_B in shuffled.split(config.rows_per_step(order.numel())):
             logits = raw_logits(state.layouts, state.weights, views, rows_B, dtype)
             loss_MB = method.loss(logits, obs.rows(rows_B)) * weight_MN[:, rows_B]
             loss = (loss_MB.mean(1) / share_M.clamp(min=1e-9)).sum()

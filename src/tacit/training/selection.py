@@ -24,7 +24,7 @@ from tacit.training.engine import Ensemble, Plan, train
 from tacit.training.temperature import recalibrate
 from tacit.training.views import Views
 
-CANDIDATES: dict[tuple[int, ...], tuple[float, ...]] = {(): (0.3, 1.0, 3.0, 10.0), (64, 16): (3.0, 30.0)}
+CANDIDATES: dict[tuple[int, ...], tuple[float, ...]] = {(): (1.0, 5.0), (64, 16): (3.0, 30.0)}
 """Weight decays to try for each reward head; a decay acts through its learning rate, so heads differ."""
 HOLD_OUT_FOLDS = 5
 
@@ -122,12 +122,17 @@ def train_best(
     tried: list[tuple[int, tuple[int, ...], float, float]] = []
     best: dict[int, tuple[float, Ensemble, tuple[tuple[int, ...], float]]] = {}
     M = len(who.seeds)
+    counts = method.counts(obs)
+    held_out_MN = _plan(who, (0.0,), counts).held_out_MN
+    judged_M = (
+        (held_out_MN & counts).sum(1).to(torch.float32)
+    )  # a member weighs as many rows as it was judged by
     for hidden, decays in candidates.items():
         trained = train(
             method,
             views,
             obs.members(torch.arange(M).repeat(len(decays))),
-            _plan(who, decays),
+            _plan(who, decays, counts),
             config,
             hidden,
             checkpoint=checkpoint,
@@ -136,8 +141,10 @@ def train_best(
         )
         for d, decay in enumerate(decays):
             for team in teams:
-                members = [d * M + m for m in range(M) if who.team[m] == team]
-                value = float(trained.criterion_M[members].mean())
+                own = [m for m in range(M) if who.team[m] == team]
+                members = [d * M + m for m in own]
+                weight = judged_M[own]
+                value = float((trained.criterion_M[members] * weight).sum() / weight.sum())
                 tried.append((team, hidden, decay, value))
                 if team not in best or value < best[team][0]:
                     best[team] = (value, trained.pick(members), (hidden, decay))
@@ -162,7 +169,7 @@ def _recalibrated(
 ) -> Ensemble:
     """Set scale and level of every head of a team on the rows that its members held out, pooled."""
     names = tuple(ensemble.calibration.scale)
-    plan = _plan(who, (0.0,))
+    plan = _plan(who, (0.0,), method.counts(obs))
     logits: dict[str, list[Tensor]] = {name: [] for name in ensemble.layouts}
     seen: list[Observations] = []
     with torch.no_grad():
@@ -177,13 +184,17 @@ def _recalibrated(
     return replace(ensemble, calibration=ensemble.calibration.then(scale, shift))
 
 
-def _plan(who: Roster, decays: Sequence[float]) -> Plan:
+def _plan(who: Roster, decays: Sequence[float], counts: Tensor) -> Plan:
+    """Rows of every member; `counts` [N] or [M, N] says which rows carry information for the method."""
     hold_out = torch.tensor(who.hold_out)
     held_out_MN = (who.fold_N[None] == hold_out[:, None]) & who.rows_MN
     train_MN = who.rows_MN & ~held_out_MN
-    if not bool(train_MN.any(1).all()) or not bool(held_out_MN.any(1).all()):  # fewer prompts than folds
-        train_MN = who.rows_MN
-        held_out_MN = who.rows_MN
+    # With few prompts or sparse labels a fold may hold nothing to learn from or be judged by: then a member uses all
+    # its rows for both. It is judged too kindly, but it neither stops at random nor stays untrained.
+    for m in range(len(who.seeds)):
+        informative_N = counts if counts.ndim == 1 else counts[m]
+        if not bool((train_MN[m] & informative_N).any()) or not bool((held_out_MN[m] & informative_N).any()):
+            train_MN[m] = held_out_MN[m] = who.rows_MN[m]
     n = len(decays)
     return Plan(
         who.seeds * n,
