@@ -144,7 +144,7 @@ def test_a_held_out_row_never_shares_its_prompt_with_a_training_row(
     groups: list[int], members: int, seed: int
 ) -> None:
     codes = np.array(groups, dtype=np.int64)
-    there = _plan(roster(codes, members, seed), (0.1, 1.0))
+    there = _plan(roster(codes, members, seed), (0.1, 1.0), torch.ones(len(codes), dtype=torch.bool))
     assert there.train_MN.shape == (2 * members, len(codes)) == there.held_out_MN.shape
     for train_N, held_N in zip(there.train_MN.numpy(), there.held_out_MN.numpy(), strict=True):
         assert train_N.any() and held_N.any()
@@ -155,7 +155,7 @@ def test_a_held_out_row_never_shares_its_prompt_with_a_training_row(
 
 
 def test_the_folds_of_five_members_judge_every_row_once() -> None:
-    there = _plan(roster(np.arange(100) // 2, 5, 0), (1.0,))
+    there = _plan(roster(np.arange(100) // 2, 5, 0), (1.0,), torch.ones(100, dtype=torch.bool))
     assert torch.equal(there.held_out_MN.sum(0), torch.ones(100, dtype=torch.int64))
 
 
@@ -170,7 +170,7 @@ def test_a_team_of_a_cross_validation_never_touches_its_outer_fold() -> None:
     allowed = torch.stack([torch.from_numpy(outer != t) for t in range(4)])
     who = teams(roster(groups, 2, seed=0), allowed, seeds=range(4))
     assert len(set(who.seeds)) == 8
-    there = _plan(who, (1.0,))
+    there = _plan(who, (1.0,), torch.ones(120, dtype=torch.bool))
     for m, team in enumerate(who.team):
         touched = there.train_MN[m] | there.held_out_MN[m]
         assert not bool(touched[torch.from_numpy(outer == team)].any())
@@ -180,3 +180,11 @@ def test_a_team_of_a_cross_validation_never_touches_its_outer_fold() -> None:
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainingConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_member_whose_fold_says_nothing_is_judged_on_all_its_rows() -> None:
+    who = roster(np.arange(100), 5, 0)
+    counts = who.fold_N != 2  # the labels of fold 2 are all unknown
+    there = _plan(who, (1.0,), counts)
+    assert bool(there.held_out_MN[2].all()) and bool(there.train_MN[2].all())
+    assert not bool((there.held_out_MN[1] & there.train_MN[1]).any())

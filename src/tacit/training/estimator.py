@@ -1,0 +1,145 @@
+"""Fitting on arrays, without text: the habits of scikit-learn around the ensemble engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from tacit.errors import DataError
+from tacit.methods import Method, observations
+from tacit.training.config import TrainingConfig
+from tacit.training.engine import Ensemble
+from tacit.training.selection import Choice, roster, train_best
+from tacit.training.views import Block, View, Views
+
+
+@dataclass
+class HeadEstimator:
+    """Fit any method to features that are already numbers.
+
+    The constructor only stores. `fit` validates, learns attributes that end in `_`, and returns self; fitting again
+    starts afresh.
+
+    Args:
+        method: the estimator.
+        config: training knobs; defaults if None.
+
+    Attributes:
+        ensemble_: the fitted members.
+        choice_: capacities tried and kept.
+        n_features_in_: columns of X.
+
+    Example:
+        >>> import numpy as np
+        >>> from tacit.methods import ImplicitRM
+        >>> rng = np.random.default_rng(0)
+        >>> X, slot = rng.normal(size=(200, 4)), rng.integers(0, 3, size=(200, 1))
+        >>> liked = rng.random(200) < 1 / (1 + np.exp(-2 * X[:, 0]))
+        >>> clicked = liked & (rng.random(200) < 0.2 + 0.3 * slot[:, 0])
+        >>> model = HeadEstimator(ImplicitRM(), TrainingConfig(members=2, max_epochs=5))
+        >>> model.fit(X, clicked, context=slot).predict_proba(X).shape
+        (200, 2)
+    """
+
+    method: Method
+    config: TrainingConfig | None = None
+    ensemble_: Ensemble = field(init=False, repr=False)
+    choice_: Choice = field(init=False, repr=False)
+    n_features_in_: int = field(init=False, repr=False)
+    _scalings: list[Block] = field(init=False, repr=False)
+
+    def fit(
+        self,
+        X: ArrayLike,
+        signals: ArrayLike,
+        *,
+        context: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        polarity: tuple[int, ...] = (),
+        gold: ArrayLike | None = None,
+    ) -> HeadEstimator:
+        """Fit the ensemble.
+
+        Args:
+            X: [N, D] what the reward sees.
+            signals: [N] or [N, K] of 0/1; NaN where a signal could not have been recorded.
+            context: [N, C] what propensity heads see; without it they see X, as published, and can swap with r.
+            groups: [N] prompts, which hold-outs keep together; every row its own by default.
+            polarity: K values of ±1; all +1 by default.
+            gold: [N] in [0, 1], NaN where unknown.
+
+        Raises:
+            DataError: shapes that do not fit, or values that are not finite.
+            DegenerateDataError: nothing to learn from.
+        """
+        X_ND = _matrix("X", X)
+        N = len(X_ND)
+        obs = observations(
+            torch.from_numpy(np.asarray(signals, dtype=np.float32)),
+            polarity=polarity,
+            gold=None if gold is None else torch.from_numpy(np.asarray(gold, dtype=np.float32)),
+        )
+        if obs.n_rows != N:
+            raise DataError(f"signals have {obs.n_rows} rows, X has {N}; expected as many")
+        context_NC = None if context is None else _matrix("context", context)
+        if context_NC is not None and len(context_NC) != N:
+            raise DataError(f"context has {len(context_NC)} rows, X has {N}; expected as many")
+        groups_N = np.arange(N) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        if len(groups_N) != N:
+            raise DataError(f"groups have {len(groups_N)} rows, X has {N}; expected as many")
+        self.method.check(obs)
+        config = self.config or TrainingConfig()
+        self._scalings = [Block.fit(X_ND)] + ([] if context_NC is None else [Block.fit(context_NC)])
+        views = self._views(X_ND, context_NC)
+        who = roster(groups_N.astype(np.int64), config.members, config.seed)
+        ensembles, self.choice_ = train_best(self.method, views, obs, who, config)
+        self.ensemble_ = ensembles[0]
+        self.n_features_in_ = X_ND.shape[1]
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Reward logits [N], averaged over members."""
+        scores: NDArray[np.float32] = self.member_scores(X).mean(0)
+        return scores
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """[N, 2]: P(disliked), P(liked)."""
+        liked = 1 / (1 + np.exp(-self.decision_function(X)))
+        return np.stack([1 - liked, liked], axis=1).astype(np.float32)
+
+    def member_scores(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Reward logits of every member [M, N].
+
+        Raises:
+            DataError: not fitted, or another number of columns than in the fit.
+        """
+        if not hasattr(self, "ensemble_"):
+            raise DataError("this HeadEstimator is not fitted yet; call fit first")
+        X_ND = _matrix("X", X)
+        if X_ND.shape[1] != self.n_features_in_:
+            raise DataError(f"X has {X_ND.shape[1]} columns, the fit had {self.n_features_in_}")
+        with torch.no_grad():
+            reward = self.ensemble_.only("reward").logits(self._views(X_ND, None), torch.arange(len(X_ND)))
+        scores: NDArray[np.float32] = reward["reward"].expand(-1, len(X_ND)).numpy()
+        return scores
+
+    def _views(self, X_ND: NDArray[np.float32], context_NC: NDArray[np.float32] | None) -> Views:
+        text = View("text", (Block(X_ND, self._scalings[0].scaling),))
+        if context_NC is None:
+            return {"reward": text, "propensity": text, "length": text}
+        context = View("context", (Block(context_NC, self._scalings[1].scaling),))
+        return {"reward": text, "propensity": context, "length": text}
+
+
+def _matrix(name: str, values: Any) -> NDArray[np.float32]:
+    matrix = np.ascontiguousarray(np.asarray(values), dtype=np.float32)
+    if matrix.ndim != 2:
+        raise DataError(f"{name} has shape {matrix.shape}, expected [N, D]")
+    if not np.isfinite(matrix).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
+        raise DataError(f"{name}, row {row}, column {column}: found {matrix[row, column]}, expected a number")
+    return matrix
