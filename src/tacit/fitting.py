@@ -28,7 +28,7 @@ from tacit.progress import progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import Ensemble
-from tacit.training.selection import Choice, roster, train_best
+from tacit.training.selection import Choice, passes, roster, train_best
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
@@ -200,7 +200,8 @@ def fit(
     if checkpoint is not None:
         fingerprint = fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config)
         states = Checkpoint(Path(checkpoint) / fingerprint[:16])
-    with progress("fitting", config.max_epochs, quiet=quiet) as bar:
+    total = passes(chosen, prepared.observations, config) * config.max_epochs
+    with progress("fitting", total, quiet=quiet) as bar:
         ensembles, choice = train_best(
             chosen, views, prepared.observations, who, config, checkpoint=states, progress=bar
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -48,7 +48,9 @@ class LatentML(Method):
     With the gate, one latent activity a ~ Bernoulli(σ(activity)) moves with context and style and switches every
     signal; given that the user acts, each signal has one hit rate. It is the default for exactly one positive and
     one negative signal (thumbs): with a propensity of its own for each, P(+)/P(−) = (r/(1−r))·(e₊/e₋) and whatever
-    style does to e₊/e₋ cannot be told from preference; one act, one gate, and the ratio is a constant.
+    style does to e₊/e₋ cannot be told from preference; one act, one gate, and the ratio is a constant. With more
+    signals of both polarities "auto" tries both and the held-out likelihood decides; with positive ones only there is
+    no gate, because it could not be told from preference.
 
     Relations: one signal without misclicks is `implicit_rm`; `objective="em"` is the same gradient written as
     expectation–maximisation.
@@ -98,8 +100,13 @@ class LatentML(Method):
         return tuple(heads)
 
     def has_gate(self, obs: Observations) -> bool:
-        """Whether signals share one activity on these data."""
+        """Whether signals share one activity on these data, as far as it is settled before the fit."""
         return sorted(obs.polarity) == [-1, 1] if self.gate == "auto" else self.gate
+
+    def variants(self, obs: Observations) -> tuple[Method, ...]:
+        """With more signals than two, of both polarities, held-out likelihood decides about the gate."""
+        undecided = self.gate == "auto" and obs.n_signals > 2 and len(set(obs.polarity)) == 2
+        return (replace(self, gate=False), replace(self, gate=True)) if undecided else (self,)
 
     def learns_misclicks(self, obs: Observations) -> bool:
         """Whether misclick rates are fitted on these data."""

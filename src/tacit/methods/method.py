@@ -95,6 +95,10 @@ class Method:
         """
         refuse_degenerate(self.key, *obs.any_positive())
 
+    def variants(self, obs: Observations) -> tuple[Method, ...]:
+        """Forms of this method between which the held-out criterion decides; itself, unless overridden."""
+        return (self,)
+
     def parameters(self) -> dict[str, Any]:
         """The method's parameters by name, JSON-ready."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -147,6 +147,8 @@ def train(
     state = _State.start(method, views, obs, plan, config, hidden)
     if checkpoint is not None:
         state.resume(checkpoint, name)
+    if progress is not None:
+        progress.advance(state.epoch)
     dtype = _first_product_dtype(config)
     order = torch.nonzero(plan.train_MN.any(0))[:, 0]
     counts_N = method.counts(obs)
@@ -174,6 +176,8 @@ def train(
             progress.advance(1, f"{name} held-out {state.best_criterion_M.mean():.4f}")
         if checkpoint is not None and (state.finished or checkpoint.due()):
             state.save(checkpoint, name)
+    if progress is not None:
+        progress.advance(config.max_epochs - state.epoch)  # stopped early: the bar still ends full
     return state.ensemble()
 
 

@@ -7,6 +7,7 @@ same pass, as further members.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -116,27 +117,25 @@ def train_best(
     Returns:
         One ensemble per team, in the order of team numbers, and the record of the choice.
     """
-    learns = any(head.view == "reward" for head in method.heads(obs))
-    candidates = _candidates(config) if learns else {(): (0.0,)}
+    candidates = _candidates(method, obs, config)
     teams = sorted(set(who.team))
     tried: list[tuple[int, tuple[int, ...], float, float]] = []
     best: dict[int, tuple[float, Ensemble, tuple[tuple[int, ...], float]]] = {}
     M = len(who.seeds)
     counts = method.counts(obs)
     held_out_MN = _plan(who, (0.0,), counts).held_out_MN
-    judged_M = (
-        (held_out_MN & counts).sum(1).to(torch.float32)
-    )  # a member weighs as many rows as it was judged by
-    for hidden, decays in candidates.items():
+    judged_M = (held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
+    forms = method.variants(obs)
+    for (f, form), (hidden, decays) in itertools.product(enumerate(forms), candidates.items()):
         trained = train(
-            method,
+            form,
             views,
             obs.members(torch.arange(M).repeat(len(decays))),
             _plan(who, decays, counts),
             config,
             hidden,
             checkpoint=checkpoint,
-            name="head-" + ("x".join(map(str, hidden)) or "linear"),
+            name="head-" + ("x".join(map(str, hidden)) or "linear") + (f"-form{f}" if len(forms) > 1 else ""),
             progress=progress,
         )
         for d, decay in enumerate(decays):
@@ -155,7 +154,16 @@ def train_best(
     return finished, Choice(tuple(tried), {t: best[t][2] for t in teams})
 
 
-def _candidates(config: TrainingConfig) -> dict[tuple[int, ...], tuple[float, ...]]:
+def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
+    """How many times `train_best` will train, for a progress bar."""
+    return len(method.variants(obs)) * len(_candidates(method, obs, config))
+
+
+def _candidates(
+    method: Method, obs: Observations, config: TrainingConfig
+) -> dict[tuple[int, ...], tuple[float, ...]]:
+    if not any(head.view == "reward" for head in method.heads(obs)):
+        return {(): (0.0,)}  # content-blind: no capacity to choose
     sizes = tuple(CANDIDATES) if config.hidden is None else (config.hidden,)
     default = CANDIDATES[(64, 16)]
     return {
