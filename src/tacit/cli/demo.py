@@ -22,10 +22,12 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Simulate users of Python's own documentation, fit every method to their copies, compare with the truth."""
+    from tacit.cli import notes
     from tacit.cli.options import open_store
     from tacit.cli.render import number, print_json, print_table
     from tacit.evaluation.demo import METRICS, run_demo
 
+    notes.release()
     result = run_demo(seeds, encoder=encoder, limit=questions, store=open_store(cache), quiet=quiet or json)
     if json:
         print_json(result.to_json())

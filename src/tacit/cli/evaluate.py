@@ -60,6 +60,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Judge a model by trusted labels, ranks, or the likelihood of held-out signals."""
+    from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import number, print_json, print_table, with_interval
     from tacit.evaluation.report import evaluate_model
@@ -82,6 +83,7 @@ def evaluate(
         source=source,
         max_bad=max_bad,
     )
+    notes.release()
     result = evaluate_model(
         rm, log, folds=folds, by=by, threshold=threshold, store=open_store(cache), quiet=quiet or json
     )

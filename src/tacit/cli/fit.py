@@ -25,6 +25,7 @@ from tacit.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from tacit.data import FeedbackLog
     from tacit.model import RewardModel
 
 
@@ -54,7 +55,7 @@ def fit(
     max_bad: MaxBad = None,
     members: Annotated[int, typer.Option(min=1, help="Ensemble size.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="At most this many passes.")] = 100,
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML with these options by name; the command line wins."),
@@ -79,23 +80,25 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     """
     import shutil
 
+    from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
-    from tacit.errors import ConfigError
+    from tacit.errors import ConfigError, DegenerateDataError
     from tacit.features import resolve_encoder
     from tacit.fitting import fit as fit_model
-    from tacit.fitting import fit_fingerprint, prepare_log, resolve_method
+    from tacit.fitting import fit_fingerprint, observe, prepare_log, resolve_method
     from tacit.model import RewardModel
     from tacit.model.folder import MANIFEST, read_manifest, refuse_occupied
     from tacit.training.config import TrainingConfig
 
     for name, what in (("log", "the feedback log"), ("out", "the folder of the model (--out DIR)")):
         if given[name] is None:
-            raise ConfigError(f"tacit fit: {what} is missing")
+            raise ConfigError(f"{what} is missing; see tacit fit --help")
     if given["propensity_features"] not in ("context", "text"):
         raise ConfigError(
             f"--propensity-features: found {given['propensity_features']!r}, expected context or text"
         )
     folder = Path(given["out"])
+    _refuse_unwritable(folder)
     if not (folder / MANIFEST).is_file():
         refuse_occupied(folder)
     roles = ("context", "gold", "prompt", "response", "prompt_id", "user_id", "session_id", "policy")
@@ -106,6 +109,8 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         source=given["source"],
         max_bad=given["max_bad"],
     )
+    if not log.roles.signals and log.roles.gold is None:
+        raise ConfigError(f"{log.name}: no signal is named; expected --signal COLUMN, one of {_columns(log)}")
     method = resolve_method(given["method"], log)
     use_gold = given["gold"] is not None
     encoder = resolve_encoder(given["encoder"])
@@ -114,8 +119,16 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     used = prepare_log(log, method, use_gold=use_gold)
     if (folder / MANIFEST).is_file():
         if read_manifest(folder)["fingerprint"] == fit_fingerprint(used, method, encoder, form, settings):
+            notes.say(f"{folder} already holds this very fit; nothing to do")
+            notes.release()
             return RewardModel.load(folder), folder
         refuse_occupied(folder)
+    try:
+        method.check(observe(used))
+    except DegenerateDataError as error:
+        names = ", ".join(signal.name for signal in log.roles.signals)
+        raise DegenerateDataError(f"{log.name}, signal {names or 'none'}: {error}") from None
+    notes.release()
     partial = folder.with_name(f"{folder.name}.partial")
     model = fit_model(
         used,
@@ -131,6 +144,27 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     model.save(folder)
     shutil.rmtree(partial, ignore_errors=True)
     return model, folder
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Say before the fit, not after it, that the result could not be saved."""
+    import os
+
+    from tacit.errors import ConfigError
+
+    if folder.name in ("", ".."):
+        raise ConfigError(f"--out {folder}: expected the name of a folder to make, such as rm")
+    parent = next(p for p in folder.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise ConfigError(f"--out {folder}: {parent} is a file, expected a folder; choose another --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {folder}: {parent} may not be written; choose another --out")
+
+
+def _columns(log: FeedbackLog) -> str:
+    taken = {name for name, _ in log.roles.columns()}
+    free = [name for name in log.table.column_names if name not in taken]
+    return ", ".join(free[:20]) + (", …" if len(free) > 20 else "") if free else "none left"
 
 
 def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> None:

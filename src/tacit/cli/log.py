@@ -40,8 +40,10 @@ def log(
     quiet: Quiet = False,
 ) -> None:
     """Describe a feedback log: roles, rates, missing values, and what could not be read."""
+    from tacit.cli import notes
+    from tacit.cli.describe import describe
     from tacit.cli.options import read_log
-    from tacit.cli.render import number, print_json, print_table
+    from tacit.cli.render import print_json
     from tacit.data import summarise
 
     feedback = read_log(
@@ -58,32 +60,10 @@ def log(
         source=source,
         max_bad=max_bad,
     )
+    notes.release()
     summary = summarise(feedback)
     if json:
         print_json(summary.to_json())
         return
-    facts = summary.to_json()
-    print_lines(facts)
-    print_table(
-        "signals",
-        ("signal", "polarity", "fired", "0: nothing happened", "null: not recordable"),
-        [
-            (
-                s["name"],
-                "positive" if s["polarity"] > 0 else "negative",
-                number(s["rate"]),
-                "–" if s["rate"] is None else number((1 - s["missing"]) * (1 - s["rate"])),
-                number(s["missing"]),
-            )
-            for s in facts["signals"]
-        ],
-    )
-    if not quiet and not facts["signals"]:
-        print("No signal is named: use --signal COLUMN (or --signal COLUMN:negative).")
-
-
-def print_lines(facts: dict[str, object]) -> None:
-    """Facts that are not tables, one line each."""
-    for key, value in facts.items():
-        if not isinstance(value, list | dict):
-            print(f"{key}: {value}")
+    for line in describe(summary, hints=not quiet):
+        print(line)

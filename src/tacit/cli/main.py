@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from tacit._version import __version__
+from tacit.cli import notes
 from tacit.cli.demo import demo
 from tacit.cli.evaluate import evaluate
 from tacit.cli.fit import fit
@@ -50,26 +50,45 @@ def main() -> None:
     # Idle OpenMP threads sleep instead of spinning: beside another busy process a fit of small matrices is otherwise
     # tens of times slower, and alone it loses nothing. Read by the runtime when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    quiet = "--quiet" in sys.argv or "-q" in sys.argv
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr
-    )
-    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "datasets", "transformers", "huggingface_hub"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("always", IdentificationWarning)
-    warnings.showwarning = _show_warning
+    notes.hold(quiet="--quiet" in sys.argv or "-q" in sys.argv)
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", IdentificationWarning)
+            warnings.showwarning = _show_warning
+            _run()
     except TacitError as error:
-        print(f"tacit: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except BrokenPipeError:
+        sys.exit(_CLOSED_PIPE)
+    except (
+        OSError
+    ) as error:  # a full disk, a folder that may not be written: the user's to mend, so no traceback
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; free space, or choose a place that can be read and written")
     except KeyboardInterrupt:
         print("tacit: interrupted; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+
+
+_CLOSED_PIPE = 141
+
+
+def _run() -> None:
+    try:
+        app()
+    finally:
+        # `tacit score … | head -1` closes the pipe early; the interpreter would complain about it while it exits.
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_CLOSED_PIPE)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"tacit: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tacit.cli import notes
+from tacit.errors import ConfigError
+
 if TYPE_CHECKING:
     from tacit.data import FeedbackLog
     from tacit.features import EmbeddingStore
@@ -67,11 +70,16 @@ def read_log(
     source: str = "auto",
     max_bad: int | None = None,
 ) -> FeedbackLog:
-    """Read a log and say on standard error what had to be left out."""
-    import logging
+    """Read a log; what had to be left out waits as a note (see `notes.release`).
 
-    from tacit.data import FeedbackLog
+    Raises:
+        ConfigError: one column given twice to a repeatable option.
+        DataError: a log that cannot be used as it is.
+    """
+    from tacit.data import FeedbackLog, Signal
 
+    _refuse_twice("--signal", [Signal.parse(text).name for text in signals or ()])
+    _refuse_twice("--context", context or [])
     log = FeedbackLog.read(
         path,
         signals=signals or None,
@@ -88,8 +96,14 @@ def read_log(
         max_bad=max_bad,
     )
     if log.quarantine.total:
-        logging.getLogger("tacit").info("%s", log.quarantine.describe())
+        notes.say(log.quarantine.describe())
     return log
+
+
+def _refuse_twice(option: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{option} names column {name!r} twice; expected each column once, drop one")
 
 
 def open_store(cache: Path | None) -> EmbeddingStore:

@@ -11,6 +11,11 @@ from tacit.errors import ConfigError
 
 _LISTS = ("signal", "context")
 _INTEGERS = ("members", "epochs", "seed", "max_bad")
+_LEAST = {
+    "members": 1,
+    "epochs": 1,
+    "max_bad": 0,
+}  # the command line's own checks are in the options of the verb
 
 
 def merged(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
@@ -49,13 +54,12 @@ def _read(config: Path, allowed: set[str]) -> dict[str, Any]:
             raise ConfigError(
                 f"{config}: unknown option {key!r}; expected some of {', '.join(sorted(allowed))}"
             )
-        result[name] = _typed(config, name, value)
+        if value is not None:  # `gold:` and nothing behind it leaves the default
+            result[name] = _typed(config, name, value)
     return result
 
 
 def _typed(config: Path, name: str, value: Any) -> Any:
-    if value is None:
-        return None
     if name in _LISTS:
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -63,7 +67,9 @@ def _typed(config: Path, name: str, value: Any) -> Any:
         return items
     if name in _INTEGERS:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigError(f"{config}: {name} is {value!r}, expected an integer")
+            raise ConfigError(f"{config}: {name} is {value!r}, expected a whole number")
+        if value < _LEAST.get(name, value):
+            raise ConfigError(f"{config}: {name} is {value}, expected {_LEAST[name]} or more")
         return value
     if not isinstance(value, str):
         raise ConfigError(f"{config}: {name} is {value!r}, expected text")

@@ -21,6 +21,7 @@ def score(
     quiet: Quiet = False,
 ) -> None:
     """Score pairs of prompt and response: reward (logit), probability that users like it, uncertainty."""
+    from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import number, print_json, print_table
     from tacit.model import RewardModel, sigmoid
@@ -29,6 +30,7 @@ def score(
     log = read_log(
         pairs, prompt=prompt, response=response, source=source, max_bad=0
     )  # one score per row, or none
+    notes.release()
     members_MN = rm.member_scores(log, store=open_store(cache), quiet=quiet or json)
     reward_N, spread_N = members_MN.mean(0), members_MN.std(0)
     probability_N = sigmoid(reward_N)

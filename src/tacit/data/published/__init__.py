@@ -52,6 +52,8 @@ def interpret(
     if chosen is not None and len(raw):
         raw, roles = chosen.load(raw)
         logger.info("%s: read as %s", raw.name, chosen.title)
+    elif "response" not in raw.columns and "completion" in raw.columns:
+        roles = Roles(response="completion")  # TRL's name for it
     changes = dict(given)
     if signals is not None:
         named = chosen.signals if chosen is not None else {}
