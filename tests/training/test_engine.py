@@ -24,13 +24,13 @@ class InterruptedFitError(Exception):
 
 
 class StopsAfter:
-    """A progress that is killed at its n-th report."""
+    """A progress that is killed at the end of its n-th epoch (other reports, of a resumed fit say, have no note)."""
 
     def __init__(self, epochs: int) -> None:
         self.left = epochs
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self.left -= steps
+        self.left -= bool(note)
         if self.left < 0:
             raise InterruptedFitError
 

@@ -147,8 +147,8 @@ def train(
     state = _State.start(method, views, obs, plan, config, hidden)
     if checkpoint is not None:
         state.resume(checkpoint, name)
-    if progress is not None:
-        progress.advance(state.epoch)
+    if progress is not None and state.epoch:
+        progress.advance(state.epoch)  # resumed
     dtype = _first_product_dtype(config)
     order = torch.nonzero(plan.train_MN.any(0))[:, 0]
     counts_N = method.counts(obs)
