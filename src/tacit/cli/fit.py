@@ -78,8 +78,6 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     Raises:
         ConfigError: a missing option, or a folder that holds something else.
     """
-    import shutil
-
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.errors import ConfigError, DegenerateDataError
@@ -121,6 +119,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         if read_manifest(folder)["fingerprint"] == fit_fingerprint(used, method, encoder, form, settings):
             notes.say(f"{folder} already holds this very fit; nothing to do")
             notes.release()
+            _tidy(folder)
             return RewardModel.load(folder), folder
         refuse_occupied(folder)
     try:
@@ -129,7 +128,6 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         names = ", ".join(signal.name for signal in log.roles.signals)
         raise DegenerateDataError(f"{log.name}, signal {names or 'none'}: {error}") from None
     notes.release()
-    partial = folder.with_name(f"{folder.name}.partial")
     model = fit_model(
         used,
         method=method,
@@ -138,12 +136,27 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         use_gold=use_gold,
         config=settings,
         store=open_store(given["cache"]),
-        checkpoint=partial,
+        checkpoint=_partial(folder),
         quiet=quiet,
     )
     model.save(folder)
-    shutil.rmtree(partial, ignore_errors=True)
+    _tidy(folder)
     return model, folder
+
+
+def _partial(folder: Path) -> Path:
+    """Where the states of an unfinished fit lie: beside the model, so that a look at the disk explains them."""
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what is of no use once the model stands: states, and folders that a killed save left half written."""
+    import glob
+    import shutil
+
+    shutil.rmtree(_partial(folder), ignore_errors=True)
+    for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
+        shutil.rmtree(stale, ignore_errors=True)
 
 
 def _refuse_unwritable(folder: Path) -> None:
