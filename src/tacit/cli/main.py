@@ -66,12 +66,13 @@ def main() -> None:
     ) as error:  # a full disk, a folder that may not be written: the user's to mend, so no traceback
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}; free space, or choose a place that can be read and written")
-    except KeyboardInterrupt:
-        print("tacit: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer's answer to Ctrl-C, otherwise without a word
+            print("tacit: interrupted; a fit goes on when the same command is given again", file=sys.stderr)
+        raise
 
 
-_CLOSED_PIPE = 141
+_INTERRUPTED, _CLOSED_PIPE = 130, 141
 
 
 def _run() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 
 from tacit import methods
-from tacit.data import FeedbackLog
-from tacit.errors import ConfigError, DegenerateDataError
+from tacit.data import FeedbackLog, Roles
+from tacit.errors import ConfigError, DataError, DegenerateDataError
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.policies import PolicyRow, by_policy
@@ -73,7 +73,7 @@ def evaluate_model(
     Raises:
         ConfigError: nothing to judge by.
     """
-    own = rm.info["log"]["fingerprint"] == log.with_roles(gold=None, rank=None).fingerprint()
+    own = _is_log_of_fit(rm, log)
     chosen = folds if folds is not None else (5 if own else 0)
     if log.roles.gold is None and log.roles.rank is None and not log.roles.signals:
         raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
@@ -108,6 +108,18 @@ def evaluate_model(
         by_policy(log, ours.score_N, ours.probability_N),
         chosen,
     )
+
+
+def _is_log_of_fit(rm: RewardModel, log: FeedbackLog) -> bool:
+    """Whether the fit read these rows; gold, users or policies named only now do not make it another log."""
+    roles = Roles.from_json(rm.info["roles"])
+    if not {name for name, _ in roles.columns()} <= set(log.table.column_names):
+        return False
+    try:
+        changes = {part.name: getattr(roles, part.name) for part in fields(roles)}
+        return bool(rm.info["log"]["fingerprint"] == log.with_roles(**changes).fingerprint())
+    except DataError:  # values that the fit would not have taken
+        return False
 
 
 def _contenders(method: Method, log: FeedbackLog) -> list[Method]:

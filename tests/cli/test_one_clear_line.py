@@ -1,0 +1,292 @@
+"""What a user can get wrong ends with one line that says how to mend it, status 2, and nothing written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import SMALL, Ran, Tacit, rows, write
+
+FIT = ("--signal", "copied", *SMALL, "--out", "rm")
+
+
+def refused(ran: Ran, *words: str) -> None:
+    """One line, all `words` in it, nothing on standard output, status 2."""
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("tacit: ")
+    assert ran.err.count("\n") == 1
+    for word in words:
+        assert word in ran.err
+
+
+def changed(**values: Any) -> Callable[[Path], None]:
+    """Write `log.jsonl` with these values in its sixth row, or in all rows where a value is a tuple."""
+
+    def prepare(here: Path) -> None:
+        content = rows()
+        for i, row in enumerate(content):
+            for name, value in values.items():
+                if isinstance(value, tuple):
+                    row[name] = value[0]
+                elif i == 5:
+                    row[name] = value
+        write(here / "log.jsonl", content)
+
+    return prepare
+
+
+def holding(content: bytes, name: str = "log.jsonl") -> Callable[[Path], None]:
+    def prepare(here: Path) -> None:
+        (here / "log.jsonl").unlink()
+        (here / name).write_bytes(content)
+
+    return prepare
+
+
+def nothing_else(here: Path) -> None:
+    """Leave the log as it is."""
+
+
+CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]] = {
+    "missing column": (
+        nothing_else,
+        ("log.jsonl", "--signal", "copid", *SMALL, "--out", "rm"),
+        ("log.jsonl", "'copid'", "did you mean 'copied'"),
+    ),
+    "signal of 2": (
+        changed(copied=2),
+        ("log.jsonl", *FIT),
+        ("log.jsonl, line 6", "'copied'", "holds 2", "expected 1, 0"),
+    ),
+    "signal of words": (
+        changed(copied=("yes",)),
+        ("log.jsonl", *FIT),
+        ("line 1", "'copied'", "'yes'", "expected 1, 0"),
+    ),
+    "no positive": (
+        changed(copied=(0,)),
+        ("log.jsonl", *FIT),
+        ("log.jsonl, signal copied", "none of 90 rows is positive"),
+    ),
+    "all positive": (
+        changed(copied=(1,)),
+        ("log.jsonl", *FIT),
+        ("log.jsonl, signal copied", "all 90 rows are positive"),
+    ),
+    "text named parquet": (
+        holding(b"prompt,response\na,b\n", "log.parquet"),
+        ("log.parquet", *FIT),
+        ("log.parquet", "not what its name says", "expected a Parquet file"),
+    ),
+    "CSV named jsonl": (
+        holding(b"prompt,response,copied\na,b,1\n"),
+        ("log.jsonl", *FIT),
+        ("not what its name says", "one JSON object per line"),
+    ),
+    "Parquet named csv": (
+        holding(b"PAR1\0\0\0PAR1", "log.csv"),
+        ("log.csv", *FIT),
+        ("log.csv", "a Parquet file", "comma-separated"),
+    ),
+    "empty log": (holding(b""), ("log.jsonl", *FIT), ("log.jsonl", "empty", "at least one row")),
+    "NaN in context": (
+        changed(position=float("nan")),
+        ("log.jsonl", *FIT),
+        ("log.jsonl, line 6", "'position' (context)", "nan", "finite"),
+    ),
+    "unknown method": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--method", "magic"),
+        ("'magic'", "implicit_rm", "latent_ml"),
+    ),
+    "unknown encoder": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--encoder", "magic"),
+        ("'magic'", "minilm", "hashing"),
+    ),
+    "hashing of what": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--encoder", "hashing:many"),
+        ("'hashing:many'", "hashing:512"),
+    ),
+    "no such file": (nothing_else, ("none.jsonl", *FIT), ("none.jsonl", "no such file")),
+    "unknown source": (nothing_else, ("log.jsonl", *FIT, "--source", "magic"), ("'magic'", "kto")),
+    "source that it is not": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--source", "kto"),
+        ("log.jsonl", "not KTO", "columns are prompt"),
+    ),
+    "too many bad rows": (
+        changed(response=None),
+        ("log.jsonl", *FIT, "--max-bad", "0"),
+        ("log.jsonl: 1 of 90 rows", "max_bad=0", "response is missing", "line 6"),
+    ),
+    "signal named twice": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--signal", "copied:negative"),
+        ("--signal", "'copied' twice"),
+    ),
+    "context named twice": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--context", "position"),
+        ("--context", "'position' twice"),
+    ),
+    "gold is the signal": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--gold", "copied"),
+        ("'copied'", "signal", "gold", "one role"),
+    ),
+    "no such polarity": (
+        nothing_else,
+        ("log.jsonl", "--signal", "copied:bad", *SMALL, "--out", "rm"),
+        ("copied:negative",),
+    ),
+    "no signal": (
+        nothing_else,
+        ("log.jsonl", *SMALL, "--out", "rm"),
+        ("log.jsonl", "no signal", "--signal", "copied"),
+    ),
+    "neither context nor text": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--propensity-features", "both"),
+        ("'both'", "context or text"),
+    ),
+    "no --out": (nothing_else, ("log.jsonl", "--signal", "copied"), ("--out",)),
+    "no log": (nothing_else, FIT, ("feedback log is missing",)),
+    "--out is a file": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--out", "log.jsonl"),
+        ("log.jsonl is a file", "--out"),
+    ),
+    "--out inside a file": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--out", "log.jsonl/rm"),
+        ("log.jsonl is a file", "--out"),
+    ),
+    "--out is where we are": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--out", "."),
+        ("--out .", "name of a folder"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_fit_is_one_line_and_leaves_no_trace(tacit: Tacit, here: Path, case: str) -> None:
+    prepare, arguments, words = CASES[case]
+    prepare(here)
+    before = {path.name: path.read_bytes() for path in here.iterdir()}
+    refused(tacit("fit", *arguments), *words)
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("members: [\n", ("run.yaml", "YAML")),
+        ("- members\n", ("run.yaml", "list", "option: value")),
+        ("memberz: 3\n", ("run.yaml", "'memberz'", "members")),
+        ("members: many\n", ("run.yaml", "members", "'many'", "whole number")),
+        ("members: 0\n", ("run.yaml", "members is 0", "1 or more")),
+        ("members: true\n", ("run.yaml", "members is True")),
+        ("signal: {copied: 1}\n", ("run.yaml", "signal", "list of column names")),
+        ("method: 3\n", ("run.yaml", "method is 3", "expected text")),
+        (None, ("run.yaml", "no such file")),
+    ],
+)
+def test_a_wrong_run_file_is_one_line(
+    tacit: Tacit, here: Path, text: str | None, words: tuple[str, ...]
+) -> None:
+    if text is not None:
+        (here / "run.yaml").write_text(text, encoding="utf-8")
+    ran = tacit("fit", "log.jsonl", "--config", "run.yaml", "--context", "position", "--out", "rm")
+    refused(ran, *words)
+    assert not (here / "rm").exists()
+
+
+def test_a_folder_with_another_model_is_never_overwritten(tacit: Tacit, here: Path, fitted: Path) -> None:
+    shutil.copytree(fitted, here / "rm")
+    before = {path.name: path.read_bytes() for path in (here / "rm").iterdir()}
+    refused(tacit("fit", "log.jsonl", *FIT, "--seed", "9"), "rm already holds another model", "--out")
+    assert {path.name: path.read_bytes() for path in (here / "rm").iterdir()} == before
+    assert sorted(path.name for path in here.iterdir()) == ["log.jsonl", "rm"]
+
+
+def test_a_folder_with_other_files_is_not_touched(tacit: Tacit, here: Path) -> None:
+    (here / "rm").mkdir()
+    (here / "rm" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    refused(tacit("fit", "log.jsonl", *FIT), "rm already holds other files")
+    assert [path.name for path in (here / "rm").iterdir()] == ["thesis.txt"]
+
+
+def test_a_published_set_is_not_announced_before_an_error(tacit: Tacit, here: Path) -> None:
+    kto = [{"prompt": row["prompt"], "completion": row["response"], "label": 0} for row in rows()]
+    write(here / "log.jsonl", kto)
+    refused(
+        tacit("fit", "log.jsonl", "--encoder", "hashing:32", "--out", "rm"), "none of 90 rows is positive"
+    )
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda content: content[: len(content) // 2],
+    "emptied": lambda _: b"",
+    "with another byte": lambda content: content[:-3] + bytes([content[-3] ^ 1]) + content[-2:],
+    "replaced": lambda _: b"[]",
+}
+
+
+@pytest.mark.parametrize("verb", ["score", "evaluate", "fit"])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["tacit.json", "heads.safetensors"])
+def test_a_damaged_model_is_one_line(
+    tacit: Tacit, here: Path, fitted: Path, name: str, damage: str, verb: str
+) -> None:
+    shutil.copytree(fitted, here / "rm")
+    file = here / "rm" / name
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    arguments = ("log.jsonl", *FIT) if verb == "fit" else ("rm", "log.jsonl")
+    refused(tacit(verb, *arguments), f"rm/{name}", "damaged", "fit again")
+    assert sorted(path.name for path in here.iterdir()) == ["log.jsonl", "rm"]
+
+
+@pytest.mark.parametrize("name", ["tacit.json", "heads.safetensors"])
+def test_a_model_that_lacks_a_file_is_one_line(tacit: Tacit, here: Path, fitted: Path, name: str) -> None:
+    shutil.copytree(fitted, here / "rm")
+    (here / "rm" / name).unlink()
+    refused(tacit("score", "rm", "log.jsonl"), name)
+
+
+def test_what_is_no_model_is_one_line(tacit: Tacit, here: Path) -> None:
+    refused(tacit("score", "nowhere", "log.jsonl"), "nowhere", "tacit fit")
+    refused(tacit("evaluate", "log.jsonl", "log.jsonl"), "log.jsonl", "tacit fit")
+
+
+def test_pairs_with_a_bad_row_are_not_scored(tacit: Tacit, here: Path, fitted: Path) -> None:
+    write(here / "pairs.jsonl", [{"prompt": "a", "response": "b"}, {"prompt": "a", "response": None}])
+    refused(tacit("score", fitted, "pairs.jsonl"), "pairs.jsonl", "response is missing", "line 2")
+
+
+def test_an_evaluation_with_impossible_folds_is_one_line(tacit: Tacit, here: Path, fitted: Path) -> None:
+    refused(tacit("evaluate", fitted, "log.jsonl", "--folds", "1"), "1 folds", "at least 2")
+    refused(tacit("evaluate", fitted, "log.jsonl", "--folds", "99"), "log.jsonl", "99", "found 30")
+    refused(tacit("evaluate", fitted, "log.jsonl", "--by", "magic"), "log.jsonl", "'magic'")
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tacit: Tacit, here: Path) -> None:
+    ran = tacit("fit", "log.jsonl", *FIT, "--cache", "log.jsonl/cache", "--quiet")
+    assert ran.status == 0
+    assert "going on without the cache" in ran.err
+    assert (here / "rm" / "tacit.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("fit", "log.jsonl", "--magic"), ("fit", "log.jsonl", "--members", "0"), ("magic",), ("score",)],
+)
+def test_a_wrong_option_is_a_few_lines(tacit: Tacit, here: Path, arguments: tuple[str, ...]) -> None:
+    ran = tacit(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.count("\n") <= 4

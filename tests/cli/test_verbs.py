@@ -1,0 +1,261 @@
+"""What each verb prints when all is well: for people, and with --json for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from command_line import SMALL, Tacit, rows, write
+
+from tacit import FeedbackLog, RewardModel, Signal
+from tacit.data import summarise
+
+ROLES = ("--signal", "copied", "--signal", "down:negative", "--context", "position", "--context", "device")
+LONG = (
+    "--encoder",
+    "hashing:32",
+    "--context",
+    "position",
+    "--epochs",
+    "9999",
+    "--cache",
+    "cache",
+    "--out",
+    "rm",
+)
+MORE = ("--gold", "rating", "--user-id", "user", "--policy", "llm")
+TACIT = (
+    sys.executable,
+    "-c",
+    "import sys; sys.argv[0] = 'tacit'; from tacit.cli.main import main; main()",
+)
+
+
+def test_log_describes_every_role_within_80_columns(tacit: Tacit, here: Path) -> None:
+    ran = tacit("log", "log.jsonl", *ROLES, *MORE)
+    assert (ran.status, ran.err) == (0, "")
+    assert max(map(len, ran.out.splitlines())) <= 80
+    for word in ("90", "30, plain text", "copied", "negative", "copied, down", "device", "phone", "0 to 2"):
+        assert word in ran.out
+    for word in ("gold labels", "users", "7, the busiest", "policy", "alpha", "beta"):
+        assert word in ran.out
+
+
+def test_log_shows_shares_of_one_zero_and_null_that_add_up(tacit: Tacit, here: Path) -> None:
+    line = next(line for line in tacit("log", "log.jsonl", *ROLES).out.splitlines() if " negative " in line)
+    fired, one, zero, null = map(float, line.split()[2:])
+    assert one + zero + null == pytest.approx(1, abs=0.002)
+    assert fired == pytest.approx(one / (one + zero), abs=0.002)
+
+
+def test_log_says_what_to_name_when_no_signal_is(tacit: Tacit, here: Path) -> None:
+    assert "--signal COLUMN" in tacit("log", "log.jsonl").out
+    assert "--signal COLUMN" not in tacit("log", "log.jsonl", "--quiet").out
+
+
+def test_log_json_is_the_summary_and_nothing_else(tacit: Tacit, here: Path) -> None:
+    signals = [Signal("copied"), Signal("down", -1)]
+    log = FeedbackLog.read("log.jsonl", signals=signals, context=["position", "device"])
+    assert tacit("log", "log.jsonl", *ROLES, "--json").json == json.loads(
+        json.dumps(summarise(log).to_json())
+    )
+
+
+def test_log_shows_names_with_brackets_as_they_are(tacit: Tacit, here: Path) -> None:
+    content = [dict(row, device="[bold]x[/bold]", **{"[red]": row["copied"]}) for row in rows()]
+    write(here / "log.jsonl", content)
+    ran = tacit("log", "log.jsonl", "--signal", "[red]", "--context", "device")
+    assert "[red]" in ran.out
+    assert "[bold]x[/bold]" in ran.out
+
+
+def test_rows_left_out_are_told_on_stderr_unless_quiet(tacit: Tacit, here: Path) -> None:
+    content = rows()
+    content[5]["response"] = None
+    write(here / "log.jsonl", content)
+    assert tacit("log", "log.jsonl", "--json").err.startswith("1 row quarantined: response is missing")
+    assert tacit("log", "log.jsonl", "--json", "--quiet").err == ""
+
+
+def test_fit_saves_a_model_that_loads_and_says_what_it_learned(tacit: Tacit, here: Path) -> None:
+    ran = tacit("fit", "log.jsonl", *ROLES[:4], *SMALL, "--out", "rm")
+    assert ran.status == 0
+    assert "latent_ml on 90 responses to 30 prompts" in ran.out
+    assert "down (negative) fired on" in ran.out
+    assert RewardModel.load("rm").score([("question", "answer")]).shape == (1,)
+    assert sorted(path.name for path in here.iterdir()) == ["log.jsonl", "rm"]
+
+
+def test_fit_quiet_prints_nothing_and_fit_json_only_json(tacit: Tacit, here: Path) -> None:
+    quiet = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm", "--quiet")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+    told = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm2", "--json").json
+    assert told["model"] == "rm2"
+    assert told["method"] == "implicit_rm"
+    assert 0 < told["metrics"]["base_rate"] < 1
+
+
+def test_the_same_fit_again_is_not_done_again(tacit: Tacit, here: Path) -> None:
+    command = ("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm")
+    first = tacit(*command)
+    written = (here / "rm" / "tacit.json").stat().st_mtime_ns
+    again = tacit(*command)
+    assert "nothing to do" in again.err
+    assert again.out == first.out
+    assert (here / "rm" / "tacit.json").stat().st_mtime_ns == written
+
+
+def test_what_a_killed_save_left_is_cleared_by_the_fit_that_ends(tacit: Tacit, here: Path) -> None:
+    for stale in (".rm.123.abcd.tmp", "rm.partial"):
+        (here / stale).mkdir()
+    tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm")
+    assert sorted(path.name for path in here.iterdir()) == ["log.jsonl", "rm"]
+
+
+def test_the_command_line_wins_over_the_run_file(tacit: Tacit, here: Path) -> None:
+    run = "log: log.jsonl\nsignal: copied\ncontext: [position]\nencoder: hashing:32\nmembers: 2\nepochs: 3\nout: rm\n"
+    (here / "run.yaml").write_text(run + "max-bad: 3\ngold:\n", encoding="utf-8")
+    from_file = tacit("fit", "--config", "run.yaml", "--json").json
+    assert (from_file["model"], from_file["training"]["members"]) == ("rm", 2)
+    from_line = tacit("fit", "--config", "run.yaml", "--members", "1", "--out", "one", "--json").json
+    assert (from_line["model"], from_line["training"]["members"]) == ("one", 1)
+
+
+def test_a_fit_that_the_log_cannot_identify_warns(tacit: Tacit, here: Path) -> None:
+    small = [word for word in SMALL if word not in ("--context", "position")]
+    ran = tacit("fit", "log.jsonl", "--signal", "copied", *small, "--out", "rm", "--json")
+    assert ran.status == 0
+    assert ran.err.startswith("tacit: warning: one signal and no context")
+    assert ran.json["identification"]["warnings"]
+
+
+def test_score_json_has_one_entry_per_pair_in_input_order(tacit: Tacit, here: Path, fitted: Path) -> None:
+    pairs = [
+        ("question 1", "answer 1"),
+        ("question 2", "word word"),
+        ("question 1", "answer 1"),
+        ("?", "short"),
+    ]
+    write(here / "pairs.jsonl", [{"prompt": p, "response": r} for p, r in pairs])
+    told = tacit("score", fitted, "pairs.jsonl", "--json").json
+    assert list(told) == ["scores"]
+    expected = RewardModel.load(fitted).score(pairs)
+    for entry, reward in zip(told["scores"], expected, strict=True):
+        assert set(entry) == {"reward", "probability", "uncertainty"}
+        assert entry["reward"] == pytest.approx(float(reward), abs=1e-5)
+        assert entry["probability"] == pytest.approx(1 / (1 + math.exp(-float(reward))), abs=1e-5)
+        assert entry["uncertainty"] >= 0
+    assert told["scores"][0] == told["scores"][2]
+
+
+def test_score_reads_completion_where_there_is_no_response(tacit: Tacit, here: Path, fitted: Path) -> None:
+    write(here / "trl.jsonl", [{"prompt": "question", "completion": "answer"}])
+    write(here / "kto.jsonl", [{"prompt": "question", "completion": "answer", "label": True}])
+    write(here / "own.jsonl", [{"prompt": "question", "response": "answer"}])
+    told = [tacit("score", fitted, name, "--json").out for name in ("trl.jsonl", "kto.jsonl", "own.jsonl")]
+    assert told[0] == told[1] == told[2]
+
+
+def test_score_reads_conversations(tacit: Tacit, here: Path, fitted: Path) -> None:
+    chat = [{"role": "user", "content": "question"}]
+    write(here / "chat.jsonl", [{"prompt": chat, "response": [{"role": "assistant", "content": "answer"}]}])
+    assert len(tacit("score", fitted, "chat.jsonl", "--json").json["scores"]) == 1
+
+
+def test_score_prints_a_row_per_pair(tacit: Tacit, here: Path, fitted: Path) -> None:
+    write(here / "pairs.jsonl", [{"prompt": "question", "response": "[bold] answer\nof two lines"}] * 3)
+    assert tacit("score", fitted, "pairs.jsonl").out.count("[bold] answer of two lines") == 3
+
+
+def test_evaluate_on_a_new_log_scores_it_as_it_is(tacit: Tacit, here: Path, fitted: Path) -> None:
+    write(here / "new.jsonl", rows(prompts=20, seed=3))
+    told = tacit(
+        "evaluate", fitted, "new.jsonl", "--gold", "rating", "--policy", "llm", "--json", "--quiet"
+    ).json
+    assert told["folds"] == 0
+    assert [row["method"] for row in told["rows"]] == ["constant", "length", "implicit_rm"]
+    assert {policy["policy"] for policy in told["policies"]} == {"alpha", "beta"}
+
+
+def test_evaluate_prints_the_table_the_differences_and_the_policies(
+    tacit: Tacit, here: Path, fitted: Path
+) -> None:
+    ran = tacit("evaluate", fitted, "log.jsonl", "--gold", "rating", "--policy", "llm", "--quiet")
+    for word in (
+        "5-fold cross-validation",
+        "AUROC",
+        "length",
+        "oracle",
+        "implicit_rm minus the other",
+        "alpha",
+    ):
+        assert word in ran.out
+
+
+def test_version_and_help_answer(tacit: Tacit) -> None:
+    assert tacit("--version").out.startswith("tacit ")
+    for verb in ("demo", "fit", "score", "evaluate", "log"):
+        told = tacit(verb, "--help")
+        assert told.status == 0
+        assert "--json" in told.out
+        assert "--quiet" in told.out
+
+
+def test_a_pipe_that_closes_early_is_silent(here: Path, fitted: Path) -> None:
+    write(here / "pairs.jsonl", [{"prompt": f"q {i}", "response": "words " * 9} for i in range(2500)])
+    child = subprocess.Popen(
+        [*TACIT, "score", str(fitted), "pairs.jsonl", "--json", "--cache", "cache"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    child.stdout.read(1)
+    child.stdout.close()
+    assert child.stderr is not None
+    assert child.stderr.read() == b""
+    assert child.wait() in (0, 1, 141)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device to write to")
+def test_a_full_disk_is_one_line(here: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*TACIT, "log", "log.jsonl"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("tacit: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_interrupted_fit_says_how_to_go_on(tacit: Tacit, here: Path) -> None:
+    write(here / "log.jsonl", rows(prompts=300))
+
+    def press_ctrl_c() -> None:
+        while not (here / "cache").exists():  # until the fit has begun
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    finger = threading.Thread(target=press_ctrl_c)
+    finger.start()
+    ran = tacit("fit", "log.jsonl", "--signal", "copied", *LONG, "--quiet")
+    finger.join()
+    assert ran.status == 130
+    assert ran.err == "tacit: interrupted; a fit goes on when the same command is given again\n"
+    assert not (here / "rm").exists()
+
+
+def test_runs_in_one_process_do_not_repeat_each_others_notes(tacit: Tacit, here: Path) -> None:
+    kto = [{"prompt": row["prompt"], "completion": row["response"], "label": row["copied"]} for row in rows()]
+    write(here / "kto.jsonl", kto)
+    for _ in range(2):
+        assert tacit("log", "kto.jsonl").err.count("read as KTO") == 1
+    assert len(logging.getLogger("tacit").handlers) == 1
