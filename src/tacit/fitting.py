@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,13 +20,19 @@ from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, IdentificationWarning
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
-from tacit.methods import Method, Observations, identifiability_rank
-from tacit.model import Inputs, PropensityFeatures, RewardModel, Scalings, sigmoid, text_inputs
+from tacit.methods import Method, Observations
+from tacit.model import Inputs, PropensityFeatures, RewardModel, Scalings, text_inputs
+from tacit.model.description import (
+    describe_identification,
+    describe_log,
+    describe_scores,
+    describe_training,
+    identification_warnings,
+)
 from tacit.progress import progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
-from tacit.training.engine import Ensemble
-from tacit.training.selection import Choice, passes, roster, train_best
+from tacit.training.selection import passes, roster, train_best
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
@@ -205,9 +209,18 @@ def fit(
         ensembles, choice = train_best(
             chosen, views, prepared.observations, who, config, checkpoint=states, progress=bar
         )
-    info = _describe(prepared, chosen, ensembles[0], choice, views, propensity_features, config, warned)
+    ensemble = ensembles[0]
+    info = {
+        "roles": log.roles.to_json(),
+        "log": describe_log(log),
+        "training": describe_training(config, ensemble, choice),
+        "metrics": describe_scores(ensemble, views, len(log)),
+        "identification": describe_identification(chosen, log, ensemble, warned),
+        "fingerprint": fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config),
+        "versions": {"tacit": __version__, "torch": torch.__version__},
+    }
     return RewardModel(
-        chosen, ensembles[0], prepared.scalings, prepared.encoder, prepared.codec, propensity_features, info
+        chosen, ensemble, prepared.scalings, prepared.encoder, prepared.codec, propensity_features, info
     )
 
 
@@ -229,106 +242,3 @@ def fit_fingerprint(
             "version": __version__,
         }
     )
-
-
-def identification_warnings(
-    method: Method, log: FeedbackLog, propensity_features: PropensityFeatures
-) -> list[str]:
-    """What the user should hear before trusting the level or the order of the scores."""
-    if method.key not in ("implicit_rm", "latent_ml") or log.roles.gold is not None:
-        return []
-    K = len(log.roles.signals)
-    found = []
-    if propensity_features == "text":
-        found.append(
-            "reward and propensity heads see the same features: they can exchange their roles between seeds and the "
-            "likelihood cannot tell; name context columns and use propensity_features='context', add signals or gold"
-        )
-    elif not log.roles.context and K == 1:
-        found.append(
-            "one signal and no context: what style does to clicks cannot be told from what users like; name columns "
-            "that move clicks but not preference (--context position), add signals, or audit some rows (--gold)"
-        )
-    return found
-
-
-def member_agreement(reward_MN: NDArray[np.float32]) -> float | None:
-    """Mean Spearman correlation between members' scores; None for one member or constant scores."""
-    from scipy.stats import rankdata
-
-    if len(reward_MN) < 2 or bool((np.ptp(reward_MN, axis=1) == 0).any()):
-        return None
-    ranks = np.stack([rankdata(row) for row in reward_MN])
-    correlation = np.corrcoef(ranks)
-    return float(np.mean([correlation[i, j] for i, j in itertools.combinations(range(len(ranks)), 2)]))
-
-
-def _describe(
-    prepared: Prepared,
-    method: Method,
-    ensemble: Ensemble,
-    choice: Choice,
-    views: Any,
-    propensity_features: PropensityFeatures,
-    config: TrainingConfig,
-    warned: Sequence[str],
-) -> dict[str, Any]:
-    log, obs = prepared.log, prepared.observations
-    reward_MN = ensemble.only("reward").logits(views, torch.arange(len(log)))["reward"].detach().numpy()
-    reward_MN = np.broadcast_to(reward_MN, (reward_MN.shape[0], len(log))).astype(np.float32)
-    hidden, decay = choice.kept[0]
-    y_NK, visible_NK = log.signal_matrix()
-    polarity = [s.polarity for s in log.roles.signals]
-    misclicks = "misclick" in ensemble.layouts
-    gate = "activity" in ensemble.layouts
-    rank = identifiability_rank(polarity, gate=gate, misclicks=misclicks) if 0 < len(polarity) <= 6 else None
-    return {
-        "roles": log.roles.to_json(),
-        "log": {
-            "name": log.name,
-            "fingerprint": log.fingerprint(),
-            "rows": len(log),
-            "prompts": len(set(log.prompt_codes().tolist())),
-            "quarantined": log.quarantine.total,
-            "gold_rows": int(obs.gold_known_B.sum()) if obs.gold_known_B is not None else 0,
-            "signals": [
-                {
-                    "name": signal.name,
-                    "polarity": signal.polarity,
-                    "rate": float(y_NK[visible_NK[:, k], k].mean()) if visible_NK[:, k].any() else None,
-                    "missing": float(1 - visible_NK[:, k].mean()),
-                }
-                for k, signal in enumerate(log.roles.signals)
-            ],
-        },
-        "training": {
-            **config.model_dump(mode="json"),
-            "hidden": list(hidden),
-            "weight_decay": decay,
-            "epochs": [int(e) for e in ensemble.epoch_M],
-            "tried": [
-                {"hidden": list(h), "weight_decay": d, "held_out_criterion": c} for _, h, d, c in choice.tried
-            ],
-        },
-        "metrics": {
-            "held_out_criterion": float(ensemble.criterion_M.mean()),
-            "base_rate": float(sigmoid(reward_MN.mean(0)).mean()),
-            "member_spearman": member_agreement(reward_MN),
-        },
-        "identification": {
-            "assumes": method.assumes,
-            "not_identified": method.not_identified,
-            "citation": method.citation,
-            "level": method.level,
-            "warnings": list(warned),
-            "rank_without_context": None
-            if rank is None
-            else {
-                "parameters": rank.parameters,
-                "rank": rank.rank,
-                "preference_identified": rank.preference_identified,
-            },
-        },
-        "fingerprint": fit_fingerprint(log, method, prepared.encoder, propensity_features, config),
-        "versions": {"tacit": __version__, "torch": torch.__version__},
-    }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tacit.features.context import ContextCodec
-from tacit.features.encoder import Encoder, Precision, resolve_encoder
+from tacit.features.encoder import Encoder, Precision
 from tacit.features.pairs import embed_pairs, pair_dimension
+from tacit.features.resolve import resolve_encoder
 from tacit.features.scaling import Standardiser
 from tacit.features.store import EmbeddingStore
 from tacit.features.style import STYLE_NAMES, style_features

@@ -1,0 +1,144 @@
+"""What a fitted model states about itself: its log, its training, and what the data can and cannot tell."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tacit.data import FeedbackLog
+from tacit.methods import Method, identifiability_rank
+from tacit.model.inputs import PropensityFeatures
+from tacit.training.config import TrainingConfig
+from tacit.training.engine import Ensemble
+from tacit.training.selection import Choice
+from tacit.training.views import Views
+
+_LARGEST_RANKED = 6  # signals up to which the 2^K patterns are ranked
+
+
+def identification_warnings(
+    method: Method, log: FeedbackLog, propensity_features: PropensityFeatures
+) -> list[str]:
+    """What the user should hear before trusting the level or the order of the scores."""
+    if method.key not in ("implicit_rm", "latent_ml") or log.roles.gold is not None:
+        return []
+    if propensity_features == "text":
+        return [
+            "reward and propensity heads see the same features: they can exchange their roles between seeds and the "
+            "likelihood cannot tell; name context columns and use propensity_features='context', add signals or gold"
+        ]
+    if not log.roles.context and len(log.roles.signals) == 1:
+        return [
+            "one signal and no context: what style does to clicks cannot be told from what users like; name columns "
+            "that move clicks but not preference (--context position), add signals, or audit some rows (--gold)"
+        ]
+    return []
+
+
+def describe_log(log: FeedbackLog) -> dict[str, Any]:
+    """Sizes and rates of the log of a fit, JSON-ready. Only the name of a file is kept, not where it lay."""
+    y_NK, visible_NK = log.signal_matrix()
+    return {
+        "name": Path(log.name).name or log.name,
+        "fingerprint": log.fingerprint(),
+        "rows": len(log),
+        "prompts": len(set(log.prompt_codes().tolist())),
+        "quarantined": log.quarantine.total,
+        "gold_rows": int(log.gold_values()[1].sum()),
+        "signals": [
+            {
+                "name": signal.name,
+                "polarity": signal.polarity,
+                "rate": float(y_NK[visible_NK[:, k], k].mean()) if visible_NK[:, k].any() else None,
+                "missing": float(1 - visible_NK[:, k].mean()),
+            }
+            for k, signal in enumerate(log.roles.signals)
+        ],
+    }
+
+
+def describe_training(config: TrainingConfig, ensemble: Ensemble, choice: Choice) -> dict[str, Any]:
+    """The knobs, and the capacity that the held-out likelihood chose among those tried."""
+    hidden, decay = choice.kept[0]
+    return {
+        **config.model_dump(mode="json"),
+        "hidden": list(hidden),
+        "weight_decay": decay,
+        "gate": "activity" in ensemble.layouts,
+        "epochs": [int(epoch) for epoch in ensemble.epoch_M],
+        "tried": [
+            {"hidden": list(h), "weight_decay": d, "held_out_criterion": c} for _, h, d, c in choice.tried
+        ],
+    }
+
+
+def describe_scores(ensemble: Ensemble, views: Views, rows: int) -> dict[str, float | None]:
+    """Level and agreement of the members on the rows of the log; no clean label is involved.
+
+    `swap_index` is the mean over pairs of members of |corr(reward, other's propensity)| − |corr(reward, other's
+    reward)|: positive when heads exchange their roles between members.
+    """
+    with torch.no_grad():
+        logits = ensemble.logits(views, torch.arange(rows))
+    reward_MN = logits["reward"].expand(-1, rows).numpy()
+    action = next((logits[name] for name in ("activity", "propensity") if name in logits), None)
+    swap = None
+    if action is not None and action.ndim == 2:
+        swap = _swap_index(reward_MN, action.expand(-1, rows).numpy())
+    return {
+        "held_out_criterion": float(ensemble.criterion_M.mean()),
+        "base_rate": float(torch.sigmoid(logits["reward"].mean(0)).mean()),
+        "member_spearman": member_agreement(reward_MN),
+        "swap_index": swap,
+    }
+
+
+def describe_identification(
+    method: Method, log: FeedbackLog, ensemble: Ensemble, warned: Sequence[str]
+) -> dict[str, Any]:
+    """What the method assumes, what stays open, and what the signals alone would identify without context."""
+    polarity = [signal.polarity for signal in log.roles.signals]
+    rank = None
+    if 0 < len(polarity) <= _LARGEST_RANKED:
+        found = identifiability_rank(
+            polarity, gate="activity" in ensemble.layouts, misclicks="misclick" in ensemble.layouts
+        )
+        rank = {
+            "parameters": found.parameters,
+            "rank": found.rank,
+            "preference_identified": found.preference_identified,
+        }
+    return {
+        "assumes": method.assumes,
+        "not_identified": method.not_identified,
+        "citation": method.citation,
+        "level": method.level,
+        "warnings": list(warned),
+        "rank_without_context": rank,
+    }
+
+
+def member_agreement(reward_MN: NDArray[np.float32]) -> float | None:
+    """Mean Spearman correlation between members' scores; None for one member or constant scores."""
+    from scipy.stats import rankdata
+
+    if len(reward_MN) < 2 or bool((np.ptp(reward_MN, axis=1) < 1e-9).any()):
+        return None
+    correlation = np.corrcoef(np.stack([rankdata(row) for row in reward_MN]))
+    return float(np.mean([correlation[i, j] for i, j in itertools.combinations(range(len(reward_MN)), 2)]))
+
+
+def _swap_index(reward_MN: NDArray[np.float32], action_MN: NDArray[np.float32]) -> float | None:
+    M = len(reward_MN)
+    both = np.concatenate([reward_MN, action_MN])
+    if M < 2 or bool((np.ptp(both, axis=1) < 1e-9).any()):
+        return None
+    correlation = np.abs(np.corrcoef(both))
+    pairs = list(itertools.permutations(range(M), 2))
+    return float(np.mean([correlation[s, M + t] - correlation[s, t] for s, t in pairs]))
