@@ -215,7 +215,7 @@ def fit(
         "log": describe_log(log),
         "training": describe_training(config, ensemble, choice),
         "metrics": describe_scores(ensemble, views, len(log)),
-        "identification": describe_identification(chosen, log, ensemble, warned),
+        "identification": describe_identification(chosen, prepared.observations, ensemble, warned),
         "fingerprint": fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config),
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from tacit.errors import ConfigError, DegenerateDataError
+from tacit.methods.identification import identifiability_rank
 from tacit.methods.latent import (
     complete_log_likelihood,
     em_objective,
@@ -80,7 +81,7 @@ class LatentML(Method):
         "signals independent given preference, context and style; better than chance; context moves activity only"
     )
     not_identified: ClassVar[str] = (
-        "as its rank table says: fewer than two or three signals leave constants open"
+        "depends on the signals: a constant with one of each polarity, nothing with three"
     )
     citation: ClassVar[str] = "Dawid & Skene 1979; Allman et al. 2009, arXiv 0809.5032; K=1: arXiv 2603.23184"
 
@@ -102,6 +103,24 @@ class LatentML(Method):
     def has_gate(self, obs: Observations) -> bool:
         """Whether signals share one activity on these data, as far as it is settled before the fit."""
         return sorted(obs.polarity) == [-1, 1] if self.gate == "auto" else self.gate
+
+    def open_questions(self, obs: Observations) -> str:
+        """What this set of signals leaves open, by its rank table, where context does not help."""
+        if obs.n_signals == 1:
+            return (
+                "one constant per connected component of contexts; without context, preference from activity"
+            )
+        if sorted(obs.polarity) == [-1, 1]:
+            return (
+                "the level, up to one constant: how much more readily users praise what they like than blame what they "
+                "dislike (audit some rows, --gold, if you need it); the order is told"
+            )
+        misclicks = self.learns_misclicks(obs)
+        if identifiability_rank(obs.polarity, misclicks=misclicks, draws=2).preference_identified:
+            return "nothing more, as long as the signals are independent given preference, context and style"
+        return (
+            "preference apart from the rates of these signals; add a signal of another kind, context or gold"
+        )
 
     def variants(self, obs: Observations) -> tuple[Method, ...]:
         """With more signals than two, of both polarities, held-out likelihood decides about the gate."""

@@ -95,6 +95,10 @@ class Method:
         """
         refuse_degenerate(self.key, *obs.any_positive())
 
+    def open_questions(self, obs: Observations) -> str:
+        """What these data leave open, in words for the model card; `not_identified`, unless overridden."""
+        return self.not_identified
+
     def variants(self, obs: Observations) -> tuple[Method, ...]:
         """Forms of this method between which the held-out criterion decides; itself, unless overridden."""
         return (self,)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tacit.data import FeedbackLog
-from tacit.methods import Method, identifiability_rank
+from tacit.methods import Method, Observations, identifiability_rank
 from tacit.model.inputs import PropensityFeatures
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import Ensemble
@@ -100,14 +100,13 @@ def describe_scores(ensemble: Ensemble, views: Views, rows: int) -> dict[str, fl
 
 
 def describe_identification(
-    method: Method, log: FeedbackLog, ensemble: Ensemble, warned: Sequence[str]
+    method: Method, obs: Observations, ensemble: Ensemble, warned: Sequence[str]
 ) -> dict[str, Any]:
     """What the method assumes, what stays open, and what the signals alone would identify without context."""
-    polarity = [signal.polarity for signal in log.roles.signals]
     rank = None
-    if 0 < len(polarity) <= _LARGEST_RANKED:
+    if 0 < obs.n_signals <= _LARGEST_RANKED:
         found = identifiability_rank(
-            polarity, gate="activity" in ensemble.layouts, misclicks="misclick" in ensemble.layouts
+            obs.polarity, gate="activity" in ensemble.layouts, misclicks="misclick" in ensemble.layouts
         )
         rank = {
             "parameters": found.parameters,
@@ -116,7 +115,7 @@ def describe_identification(
         }
     return {
         "assumes": method.assumes,
-        "not_identified": method.not_identified,
+        "not_identified": method.open_questions(obs),
         "citation": method.citation,
         "level": method.level,
         "warnings": list(warned),
