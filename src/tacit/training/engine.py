@@ -207,6 +207,26 @@ def _held_out_sets(plan: Plan) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
+def _starting_biases(
+    method: Method, obs: Observations, plan: Plan, layouts: dict[str, Layout]
+) -> dict[str, Tensor]:
+    """Where each member's heads start, [M, K] by head: at the rates of the rows that this member may use.
+
+    The rates of all rows would tell every fold of a cross-validation something of the rows it is judged by, and
+    `constant`, whose start is its optimum, would be nothing else.
+    """
+    starts: dict[str, list[tuple[float, ...]]] = {name: [] for name in layouts}
+    known: dict[bytes, dict[str, tuple[float, ...]]] = {}
+    for m, mask_N in enumerate(plan.train_MN | plan.held_out_MN):
+        key = mask_N.numpy().tobytes()
+        if key not in known or obs.signals_BK.ndim == 3:  # labels of their own, rates of their own
+            mine = obs.members(torch.tensor([m])).flat().rows(torch.nonzero(mask_N)[:, 0])
+            known[key] = {head.name: head.bias for head in method.heads(mine)}
+        for name, layout in layouts.items():
+            starts[name].append(known[key].get(name, layout.head.bias))
+    return {name: torch.tensor(biases) for name, biases in starts.items()}
+
+
 class _State:
     """Everything that changes during a fit."""
 
@@ -245,7 +265,10 @@ class _State:
             if head.view == "length":
                 sizes = ()
             layouts[head.name] = Layout(head, width, sizes)
-        weights = {name: initial_weights(layout, plan.seeds) for name, layout in layouts.items()}
+        starts = _starting_biases(method, obs, plan, layouts)
+        weights = {
+            name: initial_weights(layout, plan.seeds, starts[name]) for name, layout in layouts.items()
+        }
         state = cls(layouts, weights, len(plan.seeds))
         groups = []
         for name, tensors in weights.items():

@@ -36,16 +36,23 @@ class Layout:
         return len(self.head.bias)
 
 
-def initial_weights(layout: Layout, seeds: Sequence[int]) -> dict[str, Tensor]:
+def initial_weights(layout: Layout, seeds: Sequence[int], bias_MK: Tensor | None = None) -> dict[str, Tensor]:
     """Random weights of M members, each from its own seed: a member does not depend on its neighbours.
 
     The first layer is uniform in ±1 because a view's blocks have variance 1 each over their whole width; later
     layers in ±1/√fan_in as in torch.nn.Linear. The last layer is a tenth of that: a head starts close to its bias.
     Two heads never start equal: the seed is mixed with the head's name.
+
+    Args:
+        layout: of the head.
+        seeds: one per member.
+        bias_MK: float [M, K], where each member starts; by default all where the layout says.
     """
+    if bias_MK is None:
+        bias_MK = torch.tensor([layout.head.bias] * len(seeds))
     sizes = [layout.inputs, *layout.hidden, layout.outputs]
     if layout.head.view == "none":
-        return {"bias": torch.tensor([layout.head.bias] * len(seeds))}
+        return {"bias": bias_MK.clone()}
     members: list[list[Tensor]] = []
     for seed in seeds:
         digest = hashlib.sha256(f"{layout.head.name}:{seed}".encode()).digest()
@@ -65,7 +72,7 @@ def initial_weights(layout: Layout, seeds: Sequence[int]) -> dict[str, Tensor]:
         weights[f"weight{i}"] = stacked
         weights[f"bias{i}"] = torch.zeros(M, 1, fan_out)
     last = f"bias{len(sizes) - 2}"
-    weights[last] = torch.tensor(layout.head.bias).expand(M, 1, -1).clone()
+    weights[last] = bias_MK[:, None, :].clone()
     return weights
 
 

@@ -1,0 +1,118 @@
+"""Judging a saved model: refitted on the log of its fit, as it is on any other, and honest about length."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_log import ENCODER, QUICK, columns, log_of
+
+from tacit import RewardModel, fit
+from tacit.errors import ConfigError
+from tacit.evaluation.policies import by_policy
+from tacit.evaluation.report import Evaluation, evaluate_model
+
+
+@functools.cache
+def model() -> RewardModel:
+    return fit(log_of(columns()), encoder=ENCODER, config=QUICK)
+
+
+def methods_of(found: Evaluation) -> list[str]:
+    return [row.method for row in found.rows]
+
+
+def test_the_log_of_the_fit_is_judged_by_refits() -> None:
+    found = evaluate_model(model(), log_of(columns(), gold="gold"))
+    assert found.folds == 5
+    assert methods_of(found) == ["constant", "length", "naive", "implicit_rm", "oracle"]
+    assert [row.protocol for row in found.rows] == ["honest"] * 4 + ["oracle"]
+    assert set(found.differences()) == {"constant", "naive", "oracle"}
+    assert "oracle was trained on the gold labels" in found.caption
+
+
+def test_the_log_of_the_fit_is_known_under_more_roles_and_after_saving(tmp_path: Path) -> None:
+    model().save(tmp_path / "rm")
+    loaded = RewardModel.load(tmp_path / "rm")
+    log = log_of(columns(), gold="gold", user_id="user", policy="llm")
+    assert evaluate_model(loaded, log).folds == 5
+
+
+def test_a_fit_that_read_gold_is_known_again() -> None:
+    rm = fit(log_of(columns(), gold="gold"), encoder=ENCODER, config=QUICK, use_gold=True)
+    assert evaluate_model(rm, log_of(columns(), gold="gold")).folds == 5
+
+
+def test_a_new_log_is_scored_as_it_is() -> None:
+    log = log_of(columns(seed=5), gold="gold", policy="llm")
+    found = evaluate_model(model(), log)
+    assert found.folds == 0
+    assert methods_of(found) == ["constant", "length", "implicit_rm"]
+    ours = next(row for row in found.rows if row.method == "implicit_rm")
+    expected = float((1 / (1 + np.exp(-model().score(log).astype(np.float64)))).mean())
+    assert ours.metrics["base_rate"].value == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_log_without_a_column_of_the_fit_is_another_log() -> None:
+    table = {name: values for name, values in columns().items() if name != "slot"}
+    assert evaluate_model(model(), log_of(table, gold="gold", context=())).folds == 0
+
+
+def test_scoring_the_rows_of_the_fit_on_request_says_that_it_flatters() -> None:
+    found = evaluate_model(model(), log_of(columns(), gold="gold"), folds=0)
+    assert found.folds == 0
+    assert "flattered" in found.caption
+
+
+def test_the_caption_says_where_length_wins() -> None:
+    table = columns(seed=7)
+    lengths = [len(text) for text in table["response"]]
+    by_length = log_of(table | {"gold": [n / max(lengths) for n in lengths]}, gold="gold")
+    caption = evaluate_model(model(), by_length).caption
+    assert "Length alone does better than implicit_rm in order within prompts." in caption
+    assert "Length alone does better than implicit_rm in AUROC." in caption
+
+
+def test_the_caption_is_silent_where_length_loses() -> None:
+    table = columns(seed=7)
+    lengths = [len(text) for text in table["response"]]
+    against = log_of(table | {"gold": [1 - n / max(lengths) for n in lengths]}, gold="gold")
+    assert "Length alone" not in evaluate_model(model(), against).caption
+
+
+def test_without_gold_or_ranks_the_likelihood_of_signals_judges() -> None:
+    found = evaluate_model(model(), log_of(columns()))
+    for row in found.rows:
+        assert set(row.metrics) <= {"log_likelihood", "base_rate"}
+    assert "log_likelihood" in found.differences()["naive"]
+
+
+def test_a_log_with_nothing_to_judge_by_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nothing to judge by; name --gold, --rank or the signals"):
+        evaluate_model(model(), log_of(columns(seed=5), signals=()))
+
+
+def test_policies_are_listed_by_mean_reward_with_their_raw_rates() -> None:
+    table = columns()
+    log = log_of(table, policy="llm")
+    score_N = np.where(np.array(table["llm"]) == "alpha", 2.0, 1.0)
+    first, second = by_policy(log, score_N, 1 / (1 + np.exp(-score_N)))
+    assert (first.policy, first.mean_reward, second.policy, second.mean_reward) == ("alpha", 2, "beta", 1)
+    copied = np.array(table["copied"])[np.array(table["llm"]) == "alpha"]
+    assert first.rates["copied"] == pytest.approx(copied.mean())
+    assert first.responses + second.responses == 90
+    assert by_policy(log_of(table), score_N, score_N) == []
+
+
+def test_an_evaluation_is_json() -> None:
+    told = evaluate_model(model(), log_of(columns(), gold="gold", policy="llm")).to_json()
+    assert set(json.loads(json.dumps(told, allow_nan=False))) == {
+        "model",
+        "folds",
+        "rows",
+        "policies",
+        "note",
+    }

@@ -1,0 +1,98 @@
+"""One row per method: metrics where there is a truth, and paired differences on the same draws."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tacit.evaluation.table import Predictions, Truths, compare
+
+RNG = np.random.default_rng(0)
+PROMPTS = np.repeat(np.arange(40), 3)
+GOLD = RNG.random(120)
+GOOD = Predictions("good", "honest", GOLD * 4 - 2, np.log(np.full(120, 0.7)))
+TWIN = Predictions("naive", "honest", GOLD * 4 - 2, np.log(np.full(120, 0.7)))
+BAD = Predictions("oracle", "oracle", 2 - GOLD * 4, np.log(np.full(120, 0.5)))
+TRUTH = Truths(PROMPTS, PROMPTS, gold_N=GOLD)
+
+
+def test_equal_predictions_differ_by_exactly_zero() -> None:
+    good = compare([GOOD, TWIN], TRUTH, draws=50)[0]
+    assert good.against["naive"].keys() == good.metrics.keys() - {"base_rate"}
+    for difference in good.against["naive"].values():
+        assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+
+
+def test_the_difference_is_own_minus_other_and_its_interval_excludes_zero_when_plain() -> None:
+    good, bad = compare([GOOD, BAD], TRUTH, draws=50)
+    for metric in ("within_prompt_accuracy", "auroc", "spearman", "log_likelihood"):
+        difference = good.against["oracle"][metric]
+        assert difference.value == pytest.approx(good.metrics[metric].value - bad.metrics[metric].value)
+        assert 0 < difference.low <= difference.value <= difference.high
+    assert good.against["oracle"]["brier"].high < 0
+
+
+def test_a_method_has_no_difference_from_itself() -> None:
+    rows = compare([GOOD, TWIN, BAD], TRUTH, draws=20)
+    assert [sorted(row.against) for row in rows] == [["naive", "oracle"], ["oracle"], ["naive"]]
+
+
+def test_the_best_and_the_worst_order_are_one_and_zero() -> None:
+    good, bad = compare([GOOD, BAD], TRUTH, draws=20)
+    assert good.metrics["within_prompt_accuracy"].value == good.metrics["auroc"].value == 1
+    assert bad.metrics["within_prompt_accuracy"].value == bad.metrics["auroc"].value == 0
+
+
+def test_metrics_without_their_truth_are_left_out() -> None:
+    (row,) = compare([Predictions("good", "honest", GOLD)], Truths(PROMPTS, PROMPTS), draws=20)
+    assert list(row.metrics) == ["base_rate"]
+
+
+def test_ranks_decide_the_order_within_prompts_where_both_are_known() -> None:
+    truth = Truths(PROMPTS, PROMPTS, gold_N=GOLD, rank_N=GOLD)  # lower rank is better: the reverse of gold
+    good = compare([GOOD], truth, draws=20)[0]
+    assert good.metrics["within_prompt_accuracy"].value == 0
+    assert good.metrics["auroc"].value == 1
+
+
+def test_rows_of_unknown_gold_do_not_count() -> None:
+    known = np.arange(120) % 3 != 0
+    holes = np.where(known, GOLD, np.nan)
+    fooled = Predictions("good", "honest", np.where(known, GOOD.score_N, -99.0))
+    assert compare([fooled], Truths(PROMPTS, PROMPTS, gold_N=holes), draws=20)[0].metrics["auroc"].value == 1
+
+
+def test_the_likelihood_is_averaged_over_rows_with_a_visible_signal() -> None:
+    seen = np.arange(120) < 60
+    likelihood = np.where(seen, -1.0, -50.0)
+    truth = Truths(PROMPTS, PROMPTS, seen_N=seen)
+    (row,) = compare([Predictions("good", "honest", GOLD, likelihood)], truth, draws=20)
+    assert row.metrics["log_likelihood"].value == -1
+
+
+def test_intervals_draw_units_not_rows() -> None:
+    """Rows that come as exact copies of each other within a unit say no more than one row of it."""
+    noisy = Predictions("good", "honest", np.repeat(RNG.normal(size=40), 3))
+    gold_N = np.repeat(RNG.random(40), 3)
+    by_unit = compare([noisy], Truths(PROMPTS, PROMPTS, gold_N=gold_N), draws=300)[0].metrics["spearman"]
+    by_row = compare([noisy], Truths(PROMPTS, np.arange(120), gold_N=gold_N), draws=300)[0].metrics[
+        "spearman"
+    ]
+    assert by_unit.value == by_row.value
+    assert by_unit.high - by_unit.low > 1.3 * (by_row.high - by_row.low)
+
+
+def test_a_row_is_json_with_low_and_high_and_null_where_undefined() -> None:
+    flat = Truths(PROMPTS, PROMPTS, gold_N=np.ones(120))
+    told = json.loads(json.dumps(compare([GOOD, TWIN], flat, draws=20)[0].to_json(), allow_nan=False))
+    assert told["auroc"] == {"value": None, "low": None, "high": None}
+    assert set(told["brier"]) == {"value", "low", "high"}
+    assert set(told["difference"]) == {"naive"}
+
+
+def test_scores_far_from_zero_give_probabilities_without_overflow() -> None:
+    far = Predictions("far", "honest", np.array([-1e6, 1e6]))
+    with np.errstate(all="raise"):
+        assert far.probability_N.tolist() == pytest.approx([0, 1])
