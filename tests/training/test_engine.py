@@ -152,6 +152,23 @@ def test_early_stopping_keeps_the_best_epoch_of_every_member() -> None:
         assert all(torch.equal(left[name], right[name]) for name in left)
 
 
+def test_a_member_that_waited_out_its_patience_is_done_whatever_its_neighbours_do() -> None:
+    eight = plan(W.groups_N, tuple(range(20, 28)))
+    ensemble = train(ImplicitRM(), W.views, W.obs, eight, config(lr=0.2, max_epochs=40, patience=2), (32,))
+    curve = torch.tensor(ensemble.curve)
+    for m in range(8):
+        best, kept = float("inf"), 0
+        for epoch, value in enumerate(curve[:, m].tolist(), start=1):
+            if epoch - 1 - kept >= 2:
+                break
+            if value < best - 1e-6:
+                best, kept = value, epoch
+        assert int(ensemble.epoch_M[m]) == kept
+    assert bool(
+        (curve.min(0).values < ensemble.criterion_M - 1e-4).any()
+    )  # some would have gone on improving
+
+
 def test_a_fit_stops_when_no_member_improves_for_patience_epochs() -> None:
     ensemble = fitted(lr=0.1, max_epochs=200, patience=3, hidden=(32,))
     assert ensemble.epochs_run == int(ensemble.epoch_M.max()) + 3 < 200

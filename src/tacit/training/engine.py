@@ -325,7 +325,9 @@ class _State:
             )
         self.epoch += 1
         self.curve.append([round(float(c), 6) for c in criterion_M])
-        better = torch.nonzero(criterion_M < self.best_criterion_M - 1e-6)[:, 0]
+        # A member that has waited out its patience is done, whatever its neighbours in the batch still do.
+        active_M = self.epoch - 1 - self.best_epoch_M < config.patience
+        better = torch.nonzero(active_M & (criterion_M < self.best_criterion_M - 1e-6))[:, 0]
         if better.numel():
             for name, layout in self.layouts.items():
                 assign_members(layout, self.best[name], self.weights[name], better)

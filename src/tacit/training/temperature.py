@@ -153,8 +153,6 @@ def recalibrate(
     Returns:
         Scale and shift by head name.
     """
-    if not names:
-        return {}, {}
     if not names:  # a constant has nothing to scale, and LBFGS takes no empty parameter
         return {}, {}
     theta = torch.zeros(len(names), 2, dtype=torch.float64, requires_grad=True)
