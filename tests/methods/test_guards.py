@@ -105,6 +105,13 @@ def test_implicit_rm_takes_one_positive_signal_and_says_what_takes_the_others() 
             ImplicitRM().check(obs)
 
 
+def test_latent_ml_without_any_signal_says_what_learns_from_gold_alone() -> None:
+    obs = observations(torch.zeros(4, 0), gold=column(0, 1, 1, 0))
+    assert obs.signal_rates() == []
+    with pytest.raises(DegenerateDataError, match=r"no signal is named.*oracle"):
+        LatentML().check(obs)
+
+
 def test_latent_ml_takes_a_lone_negative_signal() -> None:
     obs = observations(column(1, 0, 0, NAN), polarity=(-1,))
     LatentML().check(obs)
@@ -154,6 +161,7 @@ def test_every_method_is_found_by_its_key_and_survives_its_own_parameters() -> N
     [
         (lambda: observations(column(0, 2)), "signal 0, row 1: found 2.0, expected 0, 1 or NaN"),
         (lambda: observations(column(0, 1), gold=column(0, 1.5)), r"gold, row 1: found 1.5"),
+        (lambda: observations(column(0, 1), gold=column(0, 1, 1)), "gold has shape"),
         (lambda: observations(column(0, 1), polarity=(0,)), r"\+1 or -1"),
         (lambda: observations(column(0, 1), polarity=(1, 1)), "must hold 1 values"),
         (lambda: observations(column(0, 1), misclick=(0.1, 0.1)), "must hold 1 rates"),

@@ -135,6 +135,11 @@ class LatentML(Method):
 
     def check(self, obs: Observations) -> None:
         """Every signal seen at least once; no two signals copies of each other; some variation."""
+        if obs.n_signals == 0:
+            raise DegenerateDataError(
+                "latent_ml: no signal is named; name one (signals=…, --signal), or learn from gold alone with method "
+                "oracle"
+            )
         for k in range(obs.n_signals):
             if not bool(obs.visible_BK[..., k].any()):
                 raise DegenerateDataError(f"latent_ml: signal {k} is never visible; leave it out")

@@ -111,8 +111,10 @@ class Observations:
 
     def signal_rates(self) -> list[float]:
         """P(y_k = 1) over the visible rows (and members) of each signal; 0 where never visible."""
-        fired = (self.signals_BK * self.visible_BK).reshape(-1, self.n_signals).sum(0)
-        shown = self.visible_BK.reshape(-1, self.n_signals).sum(0)
+        fired = (
+            (self.signals_BK * self.visible_BK).flatten(0, -2).sum(0)
+        )  # reshape(-1, K) fails without signals
+        shown = self.visible_BK.flatten(0, -2).sum(0)
         return [float(f / s) if s else 0.0 for f, s in zip(fired, shown, strict=True)]
 
     def any_positive(self) -> tuple[Tensor, Tensor]:
@@ -182,6 +184,10 @@ def observations(
         *_, row, k = torch.nonzero(wrong)[0].tolist()
         raise DataError(f"signal {k}, row {row}: found {values[..., row, k].max()}, expected 0, 1 or NaN")
     if gold is not None:
+        if gold.shape[-1:] != values.shape[-2:-1]:
+            raise DataError(
+                f"gold has shape {tuple(gold.shape)} for {values.shape[-2]} rows; expected one per row"
+            )
         known = ~torch.isnan(gold) if gold_known is None else gold_known & ~torch.isnan(gold)
         gold = torch.where(known, gold, torch.zeros_like(gold)).to(values.dtype)
         if ((gold < 0) | (gold > 1)).any():

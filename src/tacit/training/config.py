@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 
 class TrainingConfig(BaseModel):
@@ -13,13 +13,13 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     members: int = Field(5, ge=1, description="ensemble size; each member holds out its own share of prompts")
-    hidden: tuple[int, ...] | None = Field(
+    hidden: tuple[PositiveInt, ...] | None = Field(
         None, description="reward head: () linear, (256, 64) as published; None: chosen by likelihood"
     )
     weight_decay: float | None = Field(
         None, ge=0, description="decoupled decay of the reward head; None: chosen by likelihood"
     )
-    propensity_hidden: tuple[int, ...] = Field(
+    propensity_hidden: tuple[PositiveInt, ...] = Field(
         (), description="propensity heads: () is logistic in its inputs"
     )
     lr: float | None = Field(
