@@ -80,6 +80,25 @@ def test_recalibration_finds_the_scale_and_the_level_that_made_the_clicks() -> N
     )
 
 
+def test_recalibration_gives_every_signal_of_a_head_its_own_level() -> None:
+    generator = torch.Generator().manual_seed(3)
+    levels = torch.tensor([-4.0, 0.0, 0.0])
+    true = torch.randn(20_000, 3, generator=generator) + levels
+    y = (torch.rand(20_000, 3, generator=generator) < torch.sigmoid(true)).float()
+    logits = {"reward": torch.full((20_000,), 12.0), "propensity": 3 * true}
+    scale, shift = recalibrate(LatentML(misclicks="zero"), logits, observations(y), ("propensity",))
+    assert scale["propensity"] == pytest.approx(1 / 3, abs=0.03)
+    torch.testing.assert_close(shift["propensity"], torch.zeros(3), rtol=0, atol=0.15)
+
+
+def test_a_scale_that_no_row_decides_stays_where_it_is() -> None:
+    logits, _ = held_out()
+    blind = observations(torch.full((N,), float("nan")))
+    start = neutral({"reward": (M,), "propensity": (M,)})
+    fitted = fit_temperatures(ImplicitRM(), logits, blind, start)
+    assert all(torch.equal(fitted.scale[name], start.scale[name]) for name in start.scale)
+
+
 def test_recalibration_of_nothing_or_of_rows_that_say_nothing_is_the_identity() -> None:
     blind = observations(torch.full((10,), float("nan")))
     assert recalibrate(Naive(), {"reward": torch.ones(10)}, blind, ("reward",)) == (
@@ -176,7 +195,9 @@ def test_a_team_of_a_cross_validation_never_touches_its_outer_fold() -> None:
         assert not bool(touched[torch.from_numpy(outer == team)].any())
 
 
-@pytest.mark.parametrize("wrong", [{"members": 0}, {"lr": 0}, {"precision": "fp8"}, {"memberz": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"members": 0}, {"lr": 0}, {"precision": "fp8"}, {"hidden": (0,)}, {"memberz": 2}]
+)
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainingConfig(**wrong)  # type: ignore[arg-type]

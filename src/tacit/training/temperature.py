@@ -20,7 +20,8 @@ from tacit.methods.observations import Observations
 CROSSFIT_BELOW = 1000
 """Held-out rows under which a temperature is judged on other rows than it was fitted on."""
 
-_STEPS = torch.tensor([-1.0, -0.4, -0.15, -0.05, 0.0, 0.05, 0.15, 0.4, 1.0])
+# No change first: argmin takes the first of equals, and a scale that nothing decides must not drift away.
+_STEPS = torch.tensor([0.0, -1.0, -0.4, -0.15, -0.05, 0.05, 0.15, 0.4, 1.0])
 _LIMITS = (-4.0, 1.5)  # log scale
 
 
@@ -56,7 +57,7 @@ class Calibration:
             self.scale[name][members] = source.scale[name]
             self.shift[name][members] = source.shift[name]
 
-    def then(self, scale: Mapping[str, float], shift: Mapping[str, float]) -> Calibration:
+    def then(self, scale: Mapping[str, float], shift: Mapping[str, float | Tensor]) -> Calibration:
         """This calibration followed by another one, the same for all members."""
         return Calibration(
             {name: value * scale[name] for name, value in self.scale.items()},
@@ -139,10 +140,12 @@ def judge(
 
 def recalibrate(
     method: Method, logits: Mapping[str, Tensor], obs: Observations, names: tuple[str, ...]
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> tuple[dict[str, float], dict[str, float | Tensor]]:
     """Scale and shift of each head that maximise the observed-data likelihood of pooled held-out rows.
 
-    A standard normal prior on log-scale and shift, worth one observation, keeps small logs near the identity.
+    A head with one output per signal has one scale and a shift per signal: with a shared one, signals of unlike
+    rates could only be scaled at the price of their levels. A standard normal prior on log-scale and shifts, worth
+    one observation, keeps small logs near the identity.
 
     Args:
         method: whose criterion is minimised.
@@ -151,20 +154,21 @@ def recalibrate(
         names: heads to calibrate.
 
     Returns:
-        Scale and shift by head name.
+        Scale and shift by head name; the shift of a head with K outputs is a float tensor [K].
     """
     if not names:  # a constant has nothing to scale, and LBFGS takes no empty parameter
         return {}, {}
-    theta = torch.zeros(len(names), 2, dtype=torch.float64, requires_grad=True)
     wide = {name: value.double() for name, value in logits.items()}
+    sizes = [1 + (wide[name].shape[1] if wide[name].ndim > 1 else 1) for name in names]
+    theta = torch.zeros(sum(sizes), dtype=torch.float64, requires_grad=True)
     counts = method.counts(obs)
     optimizer = torch.optim.LBFGS([theta], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
         trial = dict(wide)
-        for i, name in enumerate(names):
-            trial[name] = theta[i, 0].exp() * wide[name] + theta[i, 1]
+        for name, own in zip(names, theta.split(sizes), strict=True):
+            trial[name] = own[0].exp() * wide[name] + own[1:]  # [n] + [1], or [n, K] + [K]
         value = (method.criterion(trial, obs) * counts).sum() + theta.square().sum() / 2
         value = value / counts.sum().clamp(min=1)
         value.backward()
@@ -174,7 +178,8 @@ def recalibrate(
     found = theta.detach()
     if not bool(torch.isfinite(found).all()):
         found = torch.zeros_like(found)
+    parts = dict(zip(names, found.split(sizes), strict=True))
     return (
-        {name: float(found[i, 0].exp()) for i, name in enumerate(names)},
-        {name: float(found[i, 1]) for i, name in enumerate(names)},
+        {name: float(own[0].exp()) for name, own in parts.items()},
+        {name: own[1:].float() if wide[name].ndim > 1 else float(own[1]) for name, own in parts.items()},
     )
