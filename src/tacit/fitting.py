@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from tacit.errors import ConfigError, IdentificationWarning
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations
-from tacit.model import Inputs, PropensityFeatures, RewardModel, Scalings, text_inputs
+from tacit.model import Inputs, PropensityFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
     describe_identification,
     describe_log,
@@ -93,9 +93,7 @@ def prepare(
     columns = log.context_columns()
     codec = ContextCodec.fit(columns) if columns else None
     context_NC = codec.transform(columns) if codec is not None else None
-    inputs = text_inputs(
-        resolved, log.prompts(), log.responses(), log.messages(), store, quiet=quiet, context_NC=context_NC
-    )
+    inputs = log_inputs(resolved, log, store, quiet=quiet, context_NC=context_NC)
     return Prepared(log, resolved, codec, inputs, Scalings.fit(inputs), observe(log))
 
 
@@ -190,6 +188,9 @@ def fit(
         >>> rm.score([("question 1", "yes, certainly")]).shape
         (1,)
     """
+    if propensity_features not in get_args(PropensityFeatures):
+        expected = " or ".join(map(repr, get_args(PropensityFeatures)))
+        raise ConfigError(f"propensity_features is {propensity_features!r}, expected {expected}")
     config = config or TrainingConfig()
     chosen = resolve_method(method, log)
     log = prepare_log(log, chosen, use_gold=use_gold)

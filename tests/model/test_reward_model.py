@@ -169,6 +169,11 @@ def test_a_fit_that_cannot_tell_preference_from_style_says_so() -> None:
         fit(LOG, encoder="hashing:32", propensity_features="text", config=QUICK)
 
 
+def test_unknown_propensity_features_are_refused_instead_of_read_as_the_default() -> None:
+    with pytest.raises(ConfigError, match=r"propensity_features is 'txt'.*'context' or 'text'"):
+        fit(LOG, encoder="hashing:32", propensity_features="txt", config=QUICK)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("value", "words"), [(0, "none of 240 rows"), (1, "all 240 rows")])
 def test_a_log_without_both_labels_is_refused_before_any_embedding(value: int, words: str) -> None:
     with pytest.raises(DegenerateDataError, match=words):

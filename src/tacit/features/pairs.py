@@ -77,6 +77,8 @@ def embed_pairs(
     rows_N, vectors = _encode_distinct(
         encoder, [encoder.render(chat) for chat in messages], store, quiet=quiet
     )
+    if len(vectors) == len(rows_N):  # all distinct, hence in order: a large log is not copied
+        return vectors
     chats_ND: np.ndarray = vectors[rows_N]
     return chats_ND
 

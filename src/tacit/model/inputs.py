@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tacit.data import FeedbackLog
 from tacit.errors import ModelError
 from tacit.features import EmbeddingStore, Encoder, Standardiser, embed_pairs, style_features
 from tacit.training.views import Block, View, Views
@@ -32,18 +33,19 @@ class Inputs:
     context_NC: NDArray[np.float32] | None = None
 
 
-def text_inputs(
+def log_inputs(
     encoder: Encoder,
-    prompts: list[str],
-    responses: list[str],
-    messages: list[list[dict[str, str]]],
+    log: FeedbackLog,
     store: EmbeddingStore | None,
     *,
     quiet: bool = True,
     context_NC: NDArray[np.float32] | None = None,
 ) -> Inputs:
-    """Embed and measure N pairs."""
-    embedding_ND = embed_pairs(encoder, prompts, responses, messages, store, quiet=quiet)
+    """Embed and measure the N pairs of a log."""
+    responses = log.responses()
+    # A paired encoder reads no chats: built as Python objects, a million of them would need gigabytes.
+    chats = [] if encoder.paired else log.messages()
+    embedding_ND = embed_pairs(encoder, log.prompts(), responses, chats, store, quiet=quiet)
     return Inputs(embedding_ND, style_features(responses), context_NC)
 
 

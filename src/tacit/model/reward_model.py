@@ -18,7 +18,7 @@ from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
-from tacit.model.inputs import Inputs, PropensityFeatures, Scalings, text_inputs
+from tacit.model.inputs import Inputs, PropensityFeatures, Scalings, log_inputs
 from tacit.training.engine import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
@@ -217,15 +217,7 @@ class RewardModel:
             and set(self.codec.columns) <= set(log.roles.context)
         ):
             context_NC = self.codec.transform(log.context_columns())
-        return text_inputs(
-            self.encoder,
-            log.prompts(),
-            log.responses(),
-            log.messages(),
-            store,
-            quiet=quiet,
-            context_NC=context_NC,
-        )
+        return log_inputs(self.encoder, log, store, quiet=quiet, context_NC=context_NC)
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

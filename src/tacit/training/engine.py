@@ -21,7 +21,14 @@ from tacit.methods.observations import Observations
 from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
-from tacit.training.heads import Layout, assign_members, forward, initial_weights, select_members
+from tacit.training.heads import (
+    Layout,
+    assign_members,
+    forward,
+    initial_weights,
+    join_rows,
+    select_members,
+)
 from tacit.training.temperature import Calibration, judge, neutral
 from tacit.training.views import Views
 
@@ -67,12 +74,7 @@ class Ensemble:
         parts = []
         for chunk in rows_B.split(batch):
             parts.append(self.calibration.apply(raw_logits(self.layouts, self.weights, views, chunk)))
-        return {
-            name: parts[0][name]
-            if self.layouts[name].head.view == "none"
-            else torch.cat([part[name] for part in parts], dim=1)
-            for name in self.layouts
-        }
+        return join_rows(self.layouts, parts)
 
     def only(self, *heads: str) -> Ensemble:
         """The same members with some of their heads: scoring needs the reward alone."""
@@ -112,6 +114,8 @@ def raw_logits(
     return logits
 
 
+_JUDGED_AT_ONCE = 8192
+"""Held-out rows gathered at a time."""
 _WIDE = 64
 """Columns from which the first product is worth bfloat16; narrower inputs (context, style) stay float32."""
 
@@ -311,7 +315,14 @@ class _State:
                 name: w if everyone else select_members(self.layouts[name], w, members)
                 for name, w in self.weights.items()
             }
-            logits = raw_logits(self.layouts, weights, views, rows, dtype)
+            # In chunks: the fifth of a large log, widened to float32, would outweigh the embeddings themselves.
+            logits = join_rows(
+                self.layouts,
+                [
+                    raw_logits(self.layouts, weights, views, chunk, dtype)
+                    for chunk in rows.split(_JUDGED_AT_ONCE)
+                ],
+            )
             seen = obs.members(members).rows(rows)
             fitted, value = judge(method, logits, seen, self.calibration.pick(members), plan.half_N[rows])
             criterion_M[members] = value

@@ -93,6 +93,16 @@ def forward(layout: Layout, weights: Mapping[str, Tensor], x_BD: Tensor | None) 
     return h_MBH[..., 0] if layout.head.scalar else h_MBH
 
 
+def join_rows(layouts: Mapping[str, Layout], parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The logits of several chunks of rows by head, side by side; a head with view `none` has no rows to join."""
+    return {
+        name: parts[0][name]
+        if layout.head.view == "none"
+        else torch.cat([part[name] for part in parts], dim=1)
+        for name, layout in layouts.items()
+    }
+
+
 def select_members(layout: Layout, weights: Mapping[str, Tensor], members: Tensor) -> dict[str, Tensor]:
     """The weights of some members (int64 index), detached copies."""
     chosen = {}
