@@ -40,7 +40,10 @@ SessionId = Annotated[str | None, typer.Option(help="Column of the session.", me
 Policy = Annotated[
     str | None, typer.Option(help="Column of the model that wrote the response.", metavar="NAME")
 ]
-Source = Annotated[str, typer.Option(help="auto, plain, kto, oasst1 or realhumaneval.", metavar="NAME")]
+Source = Annotated[
+    str,
+    typer.Option(help="auto, plain, kto, oasst1, realhumaneval or another published set.", metavar="NAME"),
+]
 MaxBad = Annotated[
     int | None, typer.Option(help="Stop when more rows than this cannot be used.", metavar="N", min=0)
 ]

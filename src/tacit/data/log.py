@@ -84,8 +84,11 @@ class FeedbackLog:
             gold: column of trusted labels in [0, 1].
             prompt, response: columns of text or chat messages.
             prompt_id, rank, user_id, session_id, timestamp, policy: see `Roles`.
-            source: "plain", "kto", "oasst1" or "realhumaneval"; "auto" recognises the last three by their
-                columns, unless `prompt` or `response` is given, and logs what it decided.
+            source: "plain", or a format or set that `tacit.data.published` knows: "kto", "oasst1",
+                "realhumaneval", "helpsteer", "ultrafeedback", "ultrafeedback_binarised", "saferlhf",
+                "saferlhf_published" (gold 1 = harmful; never found by itself), "truthfulqa". "auto"
+                recognises these by their columns, unless `prompt` or `response` is given, and logs what it
+                decided.
             max_bad: refuse the log when more rows than this have to be quarantined.
 
         KTO's `{prompt, completion, label}` reads as one signal, "label". Its `false` then means *nothing was

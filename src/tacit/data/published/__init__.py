@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tacit.data.published import kto, oasst1, realhumaneval
+from tacit.data.published import helpsteer, kto, oasst1, realhumaneval, saferlhf, truthfulqa, ultrafeedback
 from tacit.data.raw import RawTable, logger
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
@@ -15,20 +15,42 @@ from tacit.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class Source:
-    """A known set: how to recognise it by its columns, how to read it, which signals it offers."""
+    """A known set: how to recognise it by its columns, how to read it, which signals it offers.
+
+    `confirm` looks at the rows too, for a set whose columns are not its own; it decides for "auto" only.
+    """
 
     title: str
     detect: Callable[[Sequence[str]], bool]
     load: Callable[[RawTable], tuple[RawTable, Roles]]
-    signals: Mapping[str, Signal]
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    confirm: Callable[[RawTable], bool] = lambda raw: True
+
+    def recognises(self, raw: RawTable) -> bool:
+        """Whether `raw` is this set, by its columns and, where these do not decide, by its rows."""
+        return self.detect(raw.columns) and bool(len(raw)) and self.confirm(raw)
 
 
+# The first that recognises a table reads it.
 SOURCES = {
     "oasst1": Source("OASST1", oasst1.detect, oasst1.load, oasst1.SIGNALS),
     "realhumaneval": Source(
         "RealHumanEval chat", realhumaneval.detect, realhumaneval.load, realhumaneval.SIGNALS
     ),
     "kto": Source("KTO (label false = nothing seen, not disliked)", kto.detect, kto.load, kto.SIGNALS),
+    "helpsteer": Source("HelpSteer", helpsteer.detect, helpsteer.load),
+    "ultrafeedback": Source("UltraFeedback", ultrafeedback.detect, ultrafeedback.load),
+    "ultrafeedback_binarised": Source(
+        "UltraFeedback binarised", ultrafeedback.detect_binarised, ultrafeedback.load_binarised
+    ),
+    "saferlhf": Source("PKU-SafeRLHF (gold 1 = harmless)", saferlhf.detect, saferlhf.load),
+    # Never found by itself: it stands after the one that has the same columns.
+    "saferlhf_published": Source(
+        "PKU-SafeRLHF as published (gold 1 = HARMFUL)", saferlhf.detect, saferlhf.load_as_published
+    ),
+    "truthfulqa": Source(
+        "TruthfulQA judged answers", truthfulqa.detect, truthfulqa.load, confirm=truthfulqa.confirm
+    ),
 }
 
 
@@ -47,7 +69,7 @@ def interpret(
     if chosen is not None and not chosen.detect(raw.columns) and len(raw):
         raise DataError(f"{raw.name}: not {chosen.title}: columns are {', '.join(raw.columns[:20])}")
     if source == "auto" and not {"prompt", "response"} & set(given):
-        chosen = next((known for known in SOURCES.values() if known.detect(raw.columns)), None)
+        chosen = next((known for known in SOURCES.values() if known.recognises(raw)), None)
     roles = Roles()
     if chosen is not None and len(raw):
         raw, roles = chosen.load(raw)
