@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import RewardModel, fit
 from tacit.errors import ConfigError
+from tacit.evaluation.crossval import cross_validate
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
+from tacit.training.config import TrainingConfig
 
 
 @functools.cache
@@ -39,6 +42,20 @@ def test_the_log_of_the_fit_is_known_under_more_roles_and_after_saving(tmp_path:
     loaded = RewardModel.load(tmp_path / "rm")
     log = log_of(columns(), gold="gold", user_id="user", policy="llm")
     assert evaluate_model(loaded, log).folds == 5
+
+
+def test_refits_are_given_the_knobs_of_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = QUICK.model_copy(update={"lr": 0.02, "propensity_hidden": (4,), "hidden": None})
+    fit(log_of(columns()), encoder=ENCODER, config=asked).save(tmp_path / "rm")
+    seen = []
+
+    def spy(*arguments: Any, config: TrainingConfig, **others: Any) -> Any:
+        seen.append(config)
+        return cross_validate(*arguments, config=config, **others)
+
+    monkeypatch.setattr("tacit.evaluation.report.cross_validate", spy)
+    evaluate_model(RewardModel.load(tmp_path / "rm"), log_of(columns()), folds=2)
+    assert seen == [asked]
 
 
 def test_a_fit_that_read_gold_is_known_again() -> None:

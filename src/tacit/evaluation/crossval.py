@@ -1,4 +1,7 @@
-"""Cross-validation on a log: every row is scored by an ensemble that never saw its prompt, session or user."""
+"""Cross-validation on a log: every row is scored by an ensemble that never saw its session, user or prompt.
+
+Which of the three is `by`: folds made of sessions may repeat a prompt, and folds made of prompts a session.
+"""
 
 from __future__ import annotations
 

@@ -80,9 +80,7 @@ def evaluate_model(
     unit = by or unit_of(log)
     truth = truths(log, unit, threshold)
     if chosen:
-        config = TrainingConfig(
-            **{key: rm.info["training"][key] for key in ("members", "max_epochs", "seed", "patience")}
-        )
+        config = TrainingConfig(**rm.info["training"]["config"])
         prepared = prepare(log, rm.encoder, store=store, quiet=quiet)
         predictions = cross_validate(
             prepared,

@@ -68,6 +68,7 @@ def describe_training(config: TrainingConfig, ensemble: Ensemble, choice: Choice
     hidden, decay = choice.kept[0]
     return {
         **config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),  # as asked for: what a refit has to be given
         "hidden": list(hidden),
         "weight_decay": decay,
         "gate": "activity" in ensemble.layouts,
