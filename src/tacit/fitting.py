@@ -114,19 +114,23 @@ def resolve_method(method: str | Method, log: FeedbackLog) -> Method:
 def holdout_groups(log: FeedbackLog) -> NDArray[np.int64]:
     """Groups that a hold-out must not tear apart, int64 [N]: prompts, and the sessions (or users) they come from.
 
-    Rows that share a prompt or a session belong together, so groups are the connected components of both. Where that
-    ties more than a fifth of the log into one component (a greeting that everybody sends), prompts alone count.
+    Rows that share a prompt or a session belong together, so groups are the connected components of both; a row
+    whose session is not known belongs to its prompt alone. Where that ties more than a fifth of the log into one component (a greeting that everybody sends), prompts alone count.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     prompts_N = log.prompt_codes()
     role = "session_id" if log.roles.session_id is not None else "user_id"
-    if getattr(log.roles, role) is None:
+    column = getattr(log.roles, role)
+    if column is None:
         return prompts_N
+    known_N = np.array([value is not None for value in log.column(column)])
     others_N = log.codes(role) + int(prompts_N.max()) + 1
     size = int(others_N.max()) + 1
-    links = coo_array((np.ones(len(log)), (prompts_N, others_N)), shape=(size, size))
+    links = coo_array(
+        (np.ones(int(known_N.sum())), (prompts_N[known_N], others_N[known_N])), shape=(size, size)
+    )
     _, component_of = connected_components(links, directed=False)
     components_N = component_of[prompts_N].astype(np.int64)
     return components_N if np.bincount(components_N).max() <= len(log) / 5 else prompts_N

@@ -210,6 +210,8 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"
     )
-    print(f"  reward head: {hidden}, chosen by held-out likelihood; no clean label was read")
+    gold_rows = info["log"]["gold_rows"]
+    read = f"{gold_rows:,} trusted labels were read, as asked" if gold_rows else "no clean label was read"
+    print(f"  reward head: {hidden}, chosen by held-out likelihood; {read}")
     print(f"  not told by this log: {info['identification']['not_identified']}")
     print(f"Next: tacit score {folder} PAIRS.jsonl; read {folder}/README.md")
