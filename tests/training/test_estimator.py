@@ -58,6 +58,9 @@ def test_several_signals_of_both_polarities() -> None:
         (lambda X, y: (np.where(X > 2, np.nan, X), y), "row"),
         (lambda X, y: (X[:, 0], y), "expected \\[N, D\\]"),
         (lambda X, y: (X, y * 2.0), "expected 0, 1 or NaN"),
+        (lambda X, y: (X, ["yes"] * len(X)), "signals: .*expected numbers"),
+        (lambda X, y: (X, np.zeros((2, len(X), 1))), "expected \\[N\\] or"),
+        (lambda X, y: ([["a", "b"]] * len(X), y), "X: .*expected numbers"),
     ],
 )
 def test_wrong_arrays_are_refused_with_their_place(change: object, message: str) -> None:
@@ -65,6 +68,15 @@ def test_wrong_arrays_are_refused_with_their_place(change: object, message: str)
     bad_X, bad_y = change(X, y)  # type: ignore[operator]
     with pytest.raises(DataError, match=message):
         HeadEstimator(Naive(), QUICK).fit(bad_X, bad_y)
+
+
+def test_half_precision_features_are_taken_as_they_are() -> None:
+    X, y, _ = world()
+    half = X.astype(np.float16)
+    scores = [
+        HeadEstimator(Naive(), QUICK).fit(x, y).decision_function(x) for x in (half, half.astype(float))
+    ]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_silence_alone_is_refused() -> None:

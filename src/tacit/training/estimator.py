@@ -79,10 +79,12 @@ class HeadEstimator:
         X_ND = _matrix("X", X)
         N = len(X_ND)
         obs = observations(
-            torch.from_numpy(np.asarray(signals, dtype=np.float32)),
+            torch.from_numpy(_numbers("signals", signals)),
             polarity=polarity,
-            gold=None if gold is None else torch.from_numpy(np.asarray(gold, dtype=np.float32)),
+            gold=None if gold is None else torch.from_numpy(_numbers("gold", gold)),
         )
+        if obs.signals_BK.ndim != 2:
+            raise DataError(f"signals have shape {tuple(obs.signals_BK.shape)}, expected [N] or [N, K]")
         if obs.n_rows != N:
             raise DataError(f"signals have {obs.n_rows} rows, X has {N}; expected as many")
         context_NC = None if context is None else _matrix("context", context)
@@ -127,7 +129,7 @@ class HeadEstimator:
         scores: NDArray[np.float32] = reward["reward"].expand(-1, len(X_ND)).numpy()
         return scores
 
-    def _views(self, X_ND: NDArray[np.float32], context_NC: NDArray[np.float32] | None) -> Views:
+    def _views(self, X_ND: NDArray[np.floating], context_NC: NDArray[np.floating] | None) -> Views:
         text = View("text", (Block(X_ND, self._scalings[0].scaling),))
         if context_NC is None:
             return {"reward": text, "propensity": text, "length": text}
@@ -135,11 +137,30 @@ class HeadEstimator:
         return {"reward": text, "propensity": context, "length": text}
 
 
-def _matrix(name: str, values: Any) -> NDArray[np.float32]:
-    matrix = np.ascontiguousarray(np.asarray(values), dtype=np.float32)
+def _numbers(name: str, values: Any) -> NDArray[np.float32]:
+    try:
+        return np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: {error}; expected numbers, NaN where missing") from None
+
+
+def _matrix(name: str, values: Any) -> NDArray[np.floating]:
+    given = np.asarray(values)
+    kept = given.dtype in (np.float16, np.float32)  # embeddings stay as they are, and are not held twice
+    try:
+        matrix = np.ascontiguousarray(given, dtype=given.dtype if kept else np.float32)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}; expected numbers [N, D]") from None
     if matrix.ndim != 2:
         raise DataError(f"{name} has shape {matrix.shape}, expected [N, D]")
-    if not np.isfinite(matrix).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
-        raise DataError(f"{name}, row {row}, column {column}: found {matrix[row, column]}, expected a number")
+    for start in range(0, len(matrix), _CHECKED_AT_ONCE):
+        chunk = matrix[start : start + _CHECKED_AT_ONCE]
+        if not np.isfinite(chunk).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(chunk))[0])
+            raise DataError(
+                f"{name}, row {start + row}, column {column}: found {chunk[row, column]}, expected a number"
+            )
     return matrix
+
+
+_CHECKED_AT_ONCE = 8192  # rows
