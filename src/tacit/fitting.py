@@ -115,7 +115,8 @@ def holdout_groups(log: FeedbackLog) -> NDArray[np.int64]:
     """Groups that a hold-out must not tear apart, int64 [N]: prompts, and the sessions (or users) they come from.
 
     Rows that share a prompt or a session belong together, so groups are the connected components of both; a row
-    whose session is not known belongs to its prompt alone. Where that ties more than a fifth of the log into one component (a greeting that everybody sends), prompts alone count.
+    whose session is not known belongs to its prompt alone. Where that ties more than a fifth of the log into one
+    component (a greeting that everybody sends), prompts alone count.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
