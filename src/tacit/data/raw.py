@@ -126,7 +126,10 @@ def from_lists(
                 f"{name}: column {column!r} holds text that UTF-8 cannot write (half a surrogate pair)"
             ) from error
         except OverflowError:
-            arrays[column] = pa.array([None if value is None else str(value) for value in values])
+            if all(value is None or isinstance(value, int) for value in values):  # ids beyond 64 bits
+                arrays[column] = pa.array([None if value is None else str(value) for value in values])
+            else:
+                mixed[column] = list(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             mixed[column] = list(values)
     # Without a column Arrow would forget the number of rows.
