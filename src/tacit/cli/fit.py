@@ -150,13 +150,22 @@ def _partial(folder: Path) -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what is of no use once the model stands: states, and folders that a killed save left half written."""
-    import glob
+    """Remove what is of no use once the model stands: states, and folders that a killed save left half written.
+
+    Only what a fit of this very folder can have made: a model called `rm.partial`, or the half-written folder of a
+    fit of `rm.v2` that runs at the same time, is not ours to remove.
+    """
+    import contextlib
+    import re
     import shutil
 
-    shutil.rmtree(_partial(folder), ignore_errors=True)
-    for stale in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
+    partial = _partial(folder)
+    states = [path for path in partial.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name)]
+    half = re.compile(rf"\.{re.escape(folder.name)}\.[0-9]+\.[0-9a-f]{{8}}\.tmp")
+    for stale in [*states, *(path for path in folder.parent.glob(".*.tmp") if half.fullmatch(path.name))]:
         shutil.rmtree(stale, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        partial.rmdir()  # empty, or not only ours
 
 
 def _refuse_unwritable(folder: Path) -> None:
