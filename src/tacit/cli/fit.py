@@ -161,7 +161,7 @@ def _tidy(folder: Path) -> None:
 
     partial = _partial(folder)
     states = [path for path in partial.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name)]
-    half = re.compile(rf"\.{re.escape(folder.name)}\.[0-9]+\.[0-9a-f]{{8}}\.tmp")
+    half = re.compile(rf"\.{re.escape(folder.name)}\.[0-9]+\.[0-9a-f]+\.tmp")
     for stale in [*states, *(path for path in folder.parent.glob(".*.tmp") if half.fullmatch(path.name))]:
         shutil.rmtree(stale, ignore_errors=True)
     with contextlib.suppress(OSError):
