@@ -32,6 +32,7 @@ from tacit.model.description import (
 from tacit.progress import progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
+from tacit.training.engine import first_product_dtype
 from tacit.training.selection import passes, roster, train_best
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ def fit_fingerprint(
             "encoder": [encoder.content_hash, encoder.precision],
             "propensity_features": propensity_features,
             "config": config.model_dump(mode="json"),
-            "version": __version__,
+            "precision": str(first_product_dtype(config)),
+            "versions": [__version__, torch.__version__],
         }
     )

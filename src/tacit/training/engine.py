@@ -153,7 +153,7 @@ def train(
         state.resume(checkpoint, name)
     if progress is not None and state.epoch:
         progress.advance(state.epoch)  # resumed
-    dtype = _first_product_dtype(config)
+    dtype = first_product_dtype(config)
     order = torch.nonzero(plan.train_MN.any(0))[:, 0]
     counts_N = method.counts(obs)
     weight_MN = (plan.train_MN & counts_N).to(torch.float32)
@@ -185,7 +185,8 @@ def train(
     return state.ensemble()
 
 
-def _first_product_dtype(config: TrainingConfig) -> torch.dtype:
+def first_product_dtype(config: TrainingConfig) -> torch.dtype:
+    """What the first product of wide heads runs in on this machine."""
     if config.precision == "auto":
         supported = (
             torch.ops.mkldnn._is_mkldnn_bf16_supported()
