@@ -72,6 +72,7 @@ def observe(log: FeedbackLog) -> Observations:
         torch.from_numpy(np.where(known_N, gold_N, 0).astype(np.float32)) if has_gold else None,
         torch.from_numpy(known_N) if has_gold else None,
         tuple(s.misclick for s in log.roles.signals),
+        torch.from_numpy(log.prompt_codes()),
     )
 
 
@@ -221,7 +222,7 @@ def fit(
         "roles": log.roles.to_json(),
         "log": describe_log(log),
         "training": describe_training(config, ensemble, choice),
-        "metrics": describe_scores(ensemble, views, len(log)),
+        "metrics": describe_scores(chosen, ensemble, views, len(log)),
         "identification": describe_identification(chosen, prepared.observations, ensemble, warned),
         "fingerprint": fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config),
         "versions": {"tacit": __version__, "torch": torch.__version__},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tacit.methods import ImplicitRM, LatentML, Naive, observations
 from tacit.training.config import TrainingConfig
 from tacit.training.heads import Layout, forward, initial_weights, select_members
-from tacit.training.selection import HOLD_OUT_FOLDS, _plan, grouped_folds, roster, teams
+from tacit.training.roster import HOLD_OUT_FOLDS
+from tacit.training.selection import _plan, grouped_folds, roster, teams
 from tacit.training.temperature import fit_temperatures, judge, mean_criterion, neutral, recalibrate
 from tacit.training.views import Block, View
 

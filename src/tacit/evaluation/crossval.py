@@ -85,7 +85,7 @@ def cross_validate(
                         for name, value in ensemble.logits(views, rows).items()
                     }
                     likelihood = method.log_likelihood(logits, obs.rows(rows))
-                score_N[held_out] = logits["reward"].numpy()
+                score_N[held_out] = ensemble.rewards(method, views, rows).mean(0).numpy()
                 if likelihood is None or likelihood_N is None:
                     likelihood_N = None
                 else:

@@ -162,9 +162,7 @@ def run_demo(
             tested = torch.from_numpy(np.flatnonzero(test_N))
             by_seed: dict[str, list[float]] = {metric: [] for metric in METRICS}
             for seed, ensemble in enumerate(ensembles):
-                with torch.no_grad():
-                    reward = ensemble.only("reward").logits(views, tested)["reward"].mean(0)
-                score_n = reward.expand(len(tested)).numpy().astype(np.float64)
+                score_n = ensemble.rewards(method, views, tested).mean(0).numpy().astype(np.float64)
                 _judge(by_seed, score_n, world.truth.liked_SN[seed][test_N], groups_N[test_N])
             rows.append(DemoRow(name, "oracle" if method.reads_gold else "honest", by_seed))
             bar.advance(1, name)

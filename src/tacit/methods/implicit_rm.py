@@ -16,7 +16,7 @@ from tacit.methods.latent import (
     signal_log_likelihoods,
     signal_logits,
 )
-from tacit.methods.method import Head, Level, Logits, Method
+from tacit.methods.method import Claim, Head, Level, Logits, Method
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import logit
 
@@ -57,6 +57,8 @@ class ImplicitRM(Method):
 
     key: ClassVar[str] = "implicit_rm"
     level: ClassVar[Level] = "prob"
+    claims: ClassVar[Claim] = "consistent"
+    exchangeable: ClassVar[bool] = True
     assumes: ClassVar[str] = (
         "no misclicks; activity independent of preference given context and style; context moves activity only"
     )

@@ -20,7 +20,7 @@ from tacit.methods.latent import (
     signal_log_likelihoods,
     signal_logits,
 )
-from tacit.methods.method import Head, Level, Logits, Method
+from tacit.methods.method import Claim, Head, Level, Logits, Method
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import FLOOR_LOGIT, logit
 
@@ -77,6 +77,8 @@ class LatentML(Method):
 
     key: ClassVar[str] = "latent_ml"
     level: ClassVar[Level] = "prob"
+    claims: ClassVar[Claim] = "consistent"
+    exchangeable: ClassVar[bool] = True
     assumes: ClassVar[str] = (
         "signals independent given preference, context and style; better than chance; context moves activity only"
     )

@@ -17,7 +17,9 @@ from torch import Tensor
 from tacit.errors import ConfigError, DegenerateDataError
 from tacit.methods.observations import Observations
 
-View = Literal["reward", "propensity", "length", "none"]
+View = Literal["reward", "propensity", "all", "context", "prompt", "length", "none"]
+Claim = Literal["none", "clean_risk", "clean_squared", "clean_pairs", "consistent"]
+Setting = Literal["implicit", "explicit", "pairwise", "any"]
 Level = Literal["prob", "prob_scaled", "logit_shift", "rank"]
 Logits = Mapping[str, Tensor]
 
@@ -29,7 +31,8 @@ class Head:
     Attributes:
         name: the key under which its logits reach the loss.
         view: which features it may see. `reward`: the text; `propensity`: context and style;
-            `length`: the length alone; `none`: a free constant per output.
+            `all`: text and context; `context`: context alone, a free constant where the log has none; `prompt`: the
+            prompt's embedding; `length`: the length alone; `none`: a free constant per output.
         bias: initial logit of each output; its length is the number of outputs.
         scalar: logits come as [..., B] instead of [..., B, outputs].
     """
@@ -41,16 +44,55 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A nuisance that is fitted first, out of fold, and reaches the next stages as columns of the observations.
+
+    Attributes:
+        method: what is fitted; its `nuisances` turns out-of-fold logits into columns.
+        makes: names of those columns. A stage whose columns the caller has supplied is not run.
+    """
+
+    method: Method
+    makes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Method:
-    """Base of all estimators. Subclasses are frozen dataclasses whose fields are the method's parameters."""
+    """Base of all estimators. Subclasses are frozen dataclasses whose fields are the method's parameters.
+
+    Class attributes, the declaration that tables, checks and the engine read:
+        key: its name.
+        setting: "implicit" (clicks; silence is ambiguous), "explicit" (labels, given where users cared to), "pairwise"
+            (rows of one prompt are compared) or "any".
+        needs: what the log must have, in words of the log: "signal", "label", "several answers per prompt", "gold" …
+        level: what the score means (probability, up to a scale, up to a shift, order only).
+        assumes, not_identified, citation: sentences for cards and tables.
+        claims: what a test may hold it to, with true nuisances: its expected loss is the clean risk ("clean_risk":
+            logistic, "clean_squared", "clean_pairs"), or the true parameters are a stationary point ("consistent").
+        reads_gold: trains on trusted labels.
+        by_group: batches must hold whole prompts.
+        refreshes: `refresh` is to be called after every epoch.
+        warm_up: epochs before which no state may be kept as the best.
+        exchangeable: its reward and propensity heads can change places when they see the same features.
+        reward_heads: heads that `reward` reads.
+        calibrated: heads that get a temperature; None: all that see features.
+    """
 
     key: ClassVar[str]
-    setting: ClassVar[str] = "implicit"
+    setting: ClassVar[Setting] = "implicit"
+    needs: ClassVar[tuple[str, ...]] = ("signal",)
     level: ClassVar[Level] = "prob"
     assumes: ClassVar[str]
     not_identified: ClassVar[str]
     citation: ClassVar[str]
+    claims: ClassVar[Claim] = "none"
     reads_gold: ClassVar[bool] = False
+    by_group: ClassVar[bool] = False
+    refreshes: ClassVar[bool] = False
+    warm_up: ClassVar[int] = 0
+    exchangeable: ClassVar[bool] = False
+    reward_heads: ClassVar[tuple[str, ...]] = ("reward",)
+    calibrated: ClassVar[tuple[str, ...] | None] = None
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
@@ -74,6 +116,38 @@ class Method:
             obs: what the log shows of the same rows.
         """
         raise NotImplementedError
+
+    def reward(self, logits: Logits) -> Tensor:
+        """The reward logit [..., B] from the heads named in `reward_heads`."""
+        return logits["reward"]
+
+    def stages(self, obs: Observations) -> tuple[Stage, ...]:
+        """Nuisances to be fitted first, in order."""
+        return ()
+
+    def nuisances(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
+        """Columns that this method makes when it serves as a stage.
+
+        Args:
+            logits: by head, each row by a member that did not train on it, calibrated; [B] or [B, K].
+            obs: the same rows.
+
+        Returns:
+            Columns by name, each [B], or [1] for a number that all rows share.
+        """
+        return {}
+
+    def refresh(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
+        """Columns to be renewed after an epoch, for methods that declare `refreshes`; called once before the first too.
+
+        Args:
+            logits: by head, of all rows by all members as they stand, uncalibrated, no gradient; [M, N] or [M, N, K].
+            obs: all rows, with the columns of the last call; `weight_B` says which rows each member trains on.
+
+        Returns:
+            Columns by name, each [M, N] or [M, 1].
+        """
+        return {}
 
     def criterion(self, logits: Logits, obs: Observations) -> Tensor:
         """What a held-out row is judged by, shape [..., B]: observed data only. The loss, unless overridden."""

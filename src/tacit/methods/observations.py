@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,11 @@ class Observations:
         gold_B: float [B] or [M, B] in [0, 1], or None; 0 where `gold_known_B` is False.
         gold_known_B: bool, same shape as `gold_B`.
         misclick: K known misclick rates, or None where unknown.
+        group_B: int64 [B], the prompt of each row, for methods that compare rows of one prompt; or None.
+        columns: nuisances by name, [B], [M, B], or one number per member [M, 1] (or [1]): what earlier stages
+            estimated, or what the caller knows. Constants: no gradient flows into them.
+        weight_B: float [B] or [M, B], how much each row counts in averages over the batch; None counts all rows alike.
+        epoch: of training; −1 when rows are judged.
     """
 
     signals_BK: Tensor
@@ -32,6 +37,10 @@ class Observations:
     gold_B: Tensor | None = None
     gold_known_B: Tensor | None = None
     misclick: tuple[float | None, ...] = ()
+    group_B: Tensor | None = None
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    weight_B: Tensor | None = None
+    epoch: int = -1
 
     def __post_init__(self) -> None:
         K = self.signals_BK.shape[-1]
@@ -64,46 +73,98 @@ class Observations:
 
     def rows(self, index: Tensor) -> Observations:
         """The observations of some rows (int64 index [b])."""
-        pick_gold = self.gold_B is not None and self.gold_known_B is not None
         return replace(
             self,
             signals_BK=self.signals_BK.index_select(-2, index),
             visible_BK=self.visible_BK.index_select(-2, index),
-            gold_B=self.gold_B.index_select(-1, index) if pick_gold and self.gold_B is not None else None,
-            gold_known_B=self.gold_known_B.index_select(-1, index)
-            if pick_gold and self.gold_known_B is not None
-            else None,
+            gold_B=_of_rows(self.gold_B, index),
+            gold_known_B=_of_rows(self.gold_known_B, index),
+            group_B=_of_rows(self.group_B, index),
+            weight_B=_of_rows(self.weight_B, index),
+            columns={
+                name: value if value.shape[-1] == 1 else value.index_select(-1, index)
+                for name, value in self.columns.items()
+            },
         )
 
     def members(self, index: Tensor) -> Observations:
-        """The observations of some members; labels shared by all members stay shared."""
-        if self.signals_BK.ndim == 2:
-            return self
-        own_gold = self.gold_B is not None and self.gold_B.ndim == 2
+        """The observations of some members; what all members share stays shared."""
+        own = self.signals_BK.ndim == 3
         return replace(
             self,
-            signals_BK=self.signals_BK[index],
-            visible_BK=self.visible_BK[index],
-            gold_B=self.gold_B[index] if own_gold and self.gold_B is not None else self.gold_B,
-            gold_known_B=self.gold_known_B[index]
-            if own_gold and self.gold_known_B is not None
-            else self.gold_known_B,
+            signals_BK=self.signals_BK[index] if own else self.signals_BK,
+            visible_BK=self.visible_BK[index] if own else self.visible_BK,
+            gold_B=_of_members(self.gold_B, index),
+            gold_known_B=_of_members(self.gold_known_B, index),
+            weight_B=_of_members(self.weight_B, index),
+            columns={
+                name: value[index] if value.ndim == 2 else value for name, value in self.columns.items()
+            },
         )
 
     def flat(self) -> Observations:
         """The observations of a single member without their leading dimension."""
-        if self.signals_BK.ndim == 2:
-            return self
-        own_gold = self.gold_B is not None and self.gold_B.ndim == 2
+        own = self.signals_BK.ndim == 3
         return replace(
             self,
-            signals_BK=self.signals_BK[0],
-            visible_BK=self.visible_BK[0],
-            gold_B=self.gold_B[0] if own_gold and self.gold_B is not None else self.gold_B,
-            gold_known_B=self.gold_known_B[0]
-            if own_gold and self.gold_known_B is not None
-            else self.gold_known_B,
+            signals_BK=self.signals_BK[0] if own else self.signals_BK,
+            visible_BK=self.visible_BK[0] if own else self.visible_BK,
+            gold_B=_first(self.gold_B),
+            gold_known_B=_first(self.gold_known_B),
+            weight_B=_first(self.weight_B),
+            columns={name: value[0] if value.ndim == 2 else value for name, value in self.columns.items()},
         )
+
+    def with_columns(self, **columns: Tensor) -> Observations:
+        """The same rows with further nuisances; a name that is there already is replaced."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def column(self, name: str) -> Tensor:
+        """A nuisance by name.
+
+        Raises:
+            DataError: nobody estimated or supplied it.
+        """
+        if name not in self.columns:
+            raise DataError(
+                f"nuisance {name!r} is missing (found {', '.join(sorted(self.columns)) or 'none'}); it is estimated by "
+                "an earlier stage of a fit: supply it as columns={...} where the loss is used alone"
+            )
+        return self.columns[name]
+
+    def mean(self, value_B: Tensor, where_B: Tensor | None = None) -> Tensor:
+        """Average over the rows that count, [..., 1]: of all rows, or of those `where_B` (bool or weights); 0 if none.
+
+        Example:
+            >>> import torch
+            >>> obs = observations(torch.tensor([1.0, 0.0, 0.0]))
+            >>> obs.mean(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([False, True, True])).item()
+            1.5
+        """
+        weight_B = torch.ones_like(value_B) if where_B is None else where_B.to(value_B.dtype)
+        if self.weight_B is not None:
+            weight_B = weight_B * self.weight_B
+        weight_B = weight_B.expand_as(value_B)
+        total = weight_B.sum(-1, keepdim=True)
+        return (value_B * weight_B).sum(-1, keepdim=True) / torch.where(
+            total > 0, total, torch.ones_like(total)
+        )
+
+    def explicit(self) -> tuple[Tensor, Tensor]:
+        """The log read as labels that were asked for: label r [..., B] in 0/1, and o, whether it was given, bool.
+
+        One signal: o where it is visible, r its value (turned round for a negative signal). Thumbs, that is at least
+        one signal of each polarity: o where signals of one polarity alone fired, r = 1 where it was the positive one.
+        With signals of one polarity only, silence cannot be told from a label: o is False everywhere.
+        """
+        if self.n_signals == 1:
+            value, seen = self.signals_BK[..., 0], self.visible_BK[..., 0]
+            return (value if self.polarity[0] > 0 else torch.where(seen, 1 - value, value)), seen
+        fired = (self.signals_BK > 0) & self.visible_BK
+        positive_K = self.polarity_K > 0
+        up, down = fired[..., positive_K].any(-1), fired[..., ~positive_K].any(-1)
+        both = bool(positive_K.any()) and bool((~positive_K).any())
+        return up.to(self.signals_BK.dtype), (up ^ down) & both
 
     def without_gold(self) -> Observations:
         """The same rows with the trusted labels removed."""
@@ -135,13 +196,32 @@ def concatenate(parts: Sequence[Observations]) -> Observations:
     """The rows of several observations of the same signals, without leading dimensions, one after another."""
     gold = [p.gold_B for p in parts if p.gold_B is not None]
     known = [p.gold_known_B for p in parts if p.gold_known_B is not None]
+    groups = [p.group_B for p in parts if p.group_B is not None]
+    weights = [p.weight_B for p in parts if p.weight_B is not None]
     return replace(
         parts[0],
+        group_B=torch.cat(groups) if groups else None,
+        weight_B=torch.cat(weights) if weights else None,
+        columns={
+            name: torch.cat([p.columns[name].expand(p.n_rows) for p in parts]) for name in parts[0].columns
+        },
         signals_BK=torch.cat([p.signals_BK for p in parts]),
         visible_BK=torch.cat([p.visible_BK for p in parts]),
         gold_B=torch.cat(gold) if gold else None,
         gold_known_B=torch.cat(known) if known else None,
     )
+
+
+def _of_rows(value: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if value is None else value.index_select(-1, index)
+
+
+def _of_members(value: Tensor | None, index: Tensor) -> Tensor | None:
+    return value[index] if value is not None and value.ndim == 2 else value
+
+
+def _first(value: Tensor | None) -> Tensor | None:
+    return value[0] if value is not None and value.ndim == 2 else value
 
 
 def observations(
@@ -152,6 +232,8 @@ def observations(
     gold: Tensor | None = None,
     gold_known: Tensor | None = None,
     misclick: Sequence[float | None] = (),
+    groups: Tensor | None = None,
+    columns: Mapping[str, Tensor] | None = None,
 ) -> Observations:
     """Build `Observations` from arrays, one signal or many.
 
@@ -162,6 +244,8 @@ def observations(
         gold: [B] in [0, 1]; NaN means unknown.
         gold_known: bool [B]; by default, where `gold` is not NaN.
         misclick: K known misclick rates or None.
+        groups: int64 [B], the prompt of each row.
+        columns: known nuisances by name, [B] or [1].
 
     Raises:
         DataError: a visible signal that is neither 0 nor 1, a gold label outside [0, 1].
@@ -201,4 +285,6 @@ def observations(
         gold,
         gold_known if gold is not None else None,
         tuple(misclick),
+        groups,
+        dict(columns or {}),
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.errors import DegenerateDataError
-from tacit.methods.method import Head, Level, Logits, Method, mean_rate
+from tacit.methods.method import Head, Level, Logits, Method, Setting, mean_rate
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import bce, logit
 
@@ -26,7 +26,8 @@ class Oracle(Method):
     """
 
     key: ClassVar[str] = "oracle"
-    setting: ClassVar[str] = "gold"
+    setting: ClassVar[Setting] = "any"
+    needs: ClassVar[tuple[str, ...]] = ("gold",)
     level: ClassVar[Level] = "prob"
     assumes: ClassVar[str] = "gold labels are the truth"
     not_identified: ClassVar[str] = "nothing; a ceiling for reference, it reads what others must not"

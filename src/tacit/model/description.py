@@ -26,7 +26,7 @@ def identification_warnings(
     method: Method, log: FeedbackLog, propensity_features: PropensityFeatures
 ) -> list[str]:
     """What the user should hear before trusting the level or the order of the scores."""
-    if method.key not in ("implicit_rm", "latent_ml") or log.roles.gold is not None:
+    if not method.exchangeable or log.roles.gold is not None:
         return []
     if propensity_features == "text":
         return [
@@ -79,7 +79,7 @@ def describe_training(config: TrainingConfig, ensemble: Ensemble, choice: Choice
     }
 
 
-def describe_scores(ensemble: Ensemble, views: Views, rows: int) -> dict[str, float | None]:
+def describe_scores(method: Method, ensemble: Ensemble, views: Views, rows: int) -> dict[str, float | None]:
     """Level and agreement of the members on the rows of the log; no clean label is involved.
 
     `swap_index` is the mean over pairs of members of |corr(reward, other's propensity)| − |corr(reward, other's
@@ -87,14 +87,14 @@ def describe_scores(ensemble: Ensemble, views: Views, rows: int) -> dict[str, fl
     """
     with torch.no_grad():
         logits = ensemble.logits(views, torch.arange(rows))
-    reward_MN = logits["reward"].expand(-1, rows).numpy()
+    reward_MN = method.reward(logits).expand(-1, rows).numpy()
     action = next((logits[name] for name in ("activity", "propensity") if name in logits), None)
     swap = None
     if action is not None and action.ndim == 2:
         swap = _swap_index(reward_MN, action.expand(-1, rows).numpy())
     return {
         "held_out_criterion": float(ensemble.criterion_M.mean()),
-        "base_rate": float(torch.sigmoid(logits["reward"].mean(0)).mean()),
+        "base_rate": float(torch.sigmoid(torch.from_numpy(reward_MN).mean(0)).mean()),
         "member_spearman": member_agreement(reward_MN),
         "swap_index": swap,
     }

@@ -71,16 +71,22 @@ class Scalings:
         """What each kind of head sees. The reward never sees context; by default no propensity sees the embedding."""
         style = Block(inputs.style_NS, self.blocks["style"])
         text = View("text", (Block(inputs.embedding_ND, self.blocks["embedding"]), style))
+        context = None
+        if "context" in self.blocks and inputs.context_NC is not None:
+            context = Block(inputs.context_NC, self.blocks["context"])
         views = {
             "reward": text,
+            "all": text if context is None else View("all", (*text.blocks, context)),
             "length": View("length", (Block(inputs.style_NS[:, :1].copy(), self.blocks["length"]),)),
         }
         if propensity_features == "text":
             views["propensity"] = text
         elif "context" not in self.blocks:
             views["propensity"] = View("style", (style,))
-        elif inputs.context_NC is not None:
-            views["propensity"] = View("context", (Block(inputs.context_NC, self.blocks["context"]), style))
+        elif context is not None:
+            views["propensity"] = View("context+style", (context, style))
+        if context is not None:
+            views["context"] = View("context", (context,))
         return views
 
     def tensors(self) -> dict[str, NDArray[Any]]:

@@ -92,10 +92,8 @@ class RewardModel:
             return np.zeros((self.ensemble.members, 0), dtype=np.float32)
         inputs = self._inputs(pairs, store, quiet)
         rows = len(inputs.style_NS)
-        reward = self.ensemble.only("reward").logits(
-            self.scalings.views(inputs, self.propensity_features), torch.arange(rows)
-        )["reward"]
-        return reward.expand(-1, rows).detach().numpy().astype(np.float32)
+        views = self.scalings.views(inputs, self.propensity_features)
+        return self.ensemble.rewards(self.method, views, torch.arange(rows)).numpy().astype(np.float32)
 
     def strata(
         self, log: FeedbackLog, *, store: EmbeddingStore | None = None, quiet: bool = True

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from tacit.errors import TacitError
+from tacit.errors import ConfigError, TacitError
 from tacit.methods.method import Method
 from tacit.methods.observations import Observations
 from tacit.progress import Progress
@@ -76,6 +76,12 @@ class Ensemble:
             parts.append(self.calibration.apply(raw_logits(self.layouts, self.weights, views, chunk)))
         return join_rows(self.layouts, parts)
 
+    @torch.no_grad()
+    def rewards(self, method: Method, views: Views, rows_B: Tensor) -> Tensor:
+        """Calibrated reward logits of all members on some rows, float32 [M, B]."""
+        reward = method.reward(self.only(*method.reward_heads).logits(views, rows_B))
+        return reward.expand(self.members, rows_B.shape[0])
+
     def only(self, *heads: str) -> Ensemble:
         """The same members with some of their heads: scoring needs the reward alone."""
         return replace(self, layouts={name: self.layouts[name] for name in heads})
@@ -116,6 +122,8 @@ def raw_logits(
 
 _JUDGED_AT_ONCE = 8192
 """Held-out rows gathered at a time."""
+_WIDE_VIEWS = ("reward", "all")
+"""Views that hold the embedding: their heads get the reward's learning rate and weight decay."""
 _WIDE = 64
 """Columns from which the first product is worth bfloat16; narrower inputs (context, style) stay float32."""
 
@@ -155,18 +163,22 @@ def train(
         progress.advance(state.epoch)  # resumed
     dtype = first_product_dtype(config)
     order = torch.nonzero(plan.train_MN.any(0))[:, 0]
-    counts_N = method.counts(obs)
-    weight_MN = (plan.train_MN & counts_N).to(torch.float32)
+    weight_MN = (plan.train_MN & method.counts(obs)).to(torch.float32)
+    obs = replace(obs, weight_B=weight_MN)
     # The mean over a member's own rows: batches are shared, so the divisor is its expected share of one.
     share_M = weight_MN.sum(1) / max(1, order.numel())
     held_out = _held_out_sets(plan)
+    if method.refreshes and not state.epoch:
+        state.refresh(method, views, obs, dtype)
 
     while not state.finished:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
         shuffled = order[torch.randperm(order.numel(), generator=generator)]
-        for rows_B in shuffled.split(config.rows_per_step(order.numel())):
+        seen = replace(obs.with_columns(**state.columns), epoch=state.epoch)
+        groups_N = obs.group_B if method.by_group else None
+        for rows_B in batches(shuffled, config.rows_per_step(order.numel()), groups_N):
             logits = raw_logits(state.layouts, state.weights, views, rows_B, dtype)
-            loss_MB = method.loss(logits, obs.rows(rows_B)) * weight_MN[:, rows_B]
+            loss_MB = method.loss(logits, seen.rows(rows_B)) * weight_MN[:, rows_B]
             loss = (loss_MB.mean(1) / share_M.clamp(min=1e-9)).sum()
             if not torch.isfinite(loss):
                 raise TacitError(
@@ -174,7 +186,9 @@ def train(
                     "lower the learning rate (lr, propensity_lr) or look for extreme context values"
                 )
             loss.backward()
-            state.step(plan, config.reward_lr(hidden))
+            state.step(plan)
+        if method.refreshes:
+            state.refresh(method, views, obs, dtype)
         state.judge(method, views, obs, plan, held_out, config, dtype)
         if progress is not None:
             progress.advance(1, f"{name} held-out {state.best_criterion_M.mean():.4f}")
@@ -183,6 +197,27 @@ def train(
     if progress is not None:
         progress.advance(config.max_epochs - state.epoch)  # stopped early: the bar still ends full
     return state.ensemble()
+
+
+def batches(shuffled: Tensor, size: int, group_N: Tensor | None) -> list[Tensor]:
+    """Rows of an epoch cut into steps; with groups, steps hold whole groups, in the order of the shuffle.
+
+    Args:
+        shuffled: int64, rows in random order.
+        size: rows of a step, at least; a step ends with the group that fills it.
+        group_N: int64 [N], or None to cut anywhere.
+    """
+    if group_N is None:
+        return list(shuffled.split(size))
+    _, group_n, sizes_G = torch.unique(group_N[shuffled], return_inverse=True, return_counts=True)
+    first_G = torch.full_like(sizes_G, shuffled.numel()).scatter_reduce(
+        0, group_n, torch.arange(shuffled.numel()), "amin"
+    )
+    place_n = torch.argsort(first_G[group_n], stable=True)  # groups by the place of their first row
+    sizes = sizes_G[torch.argsort(first_G)]
+    step_G = (sizes.cumsum(0) - sizes) // size
+    steps = torch.zeros(int(step_G.max()) + 1, dtype=torch.int64).index_add_(0, step_G, sizes)
+    return [rows for rows in shuffled[place_n].split(steps.tolist()) if rows.numel()]
 
 
 def first_product_dtype(config: TrainingConfig) -> torch.dtype:
@@ -224,7 +259,9 @@ def _starting_biases(
     known: dict[bytes, dict[str, tuple[float, ...]]] = {}
     for m, mask_N in enumerate(plan.train_MN | plan.held_out_MN):
         key = mask_N.numpy().tobytes()
-        if key not in known or obs.signals_BK.ndim == 3:  # labels of their own, rates of their own
+        if (
+            key not in known or obs.signals_BK.ndim == 3 or obs.columns
+        ):  # labels of their own, rates of their own
             mine = obs.members(torch.tensor([m])).flat().rows(torch.nonzero(mask_N)[:, 0])
             known[key] = {head.name: head.bias for head in method.heads(mine)}
         for name, layout in layouts.items():
@@ -235,7 +272,13 @@ def _starting_biases(
 class _State:
     """Everything that changes during a fit."""
 
-    def __init__(self, layouts: dict[str, Layout], weights: dict[str, dict[str, Tensor]], M: int) -> None:
+    def __init__(
+        self,
+        layouts: dict[str, Layout],
+        weights: dict[str, dict[str, Tensor]],
+        M: int,
+        calibrated: tuple[str, ...] | None,
+    ) -> None:
         self.layouts = layouts
         self.weights = weights
         self.best = {name: {k: v.detach().clone() for k, v in w.items()} for name, w in weights.items()}
@@ -244,10 +287,13 @@ class _State:
             for name, layout in layouts.items()
             if layout.head.view != "none"
         }
+        scaled = {name: shape for name, shape in scaled.items() if calibrated is None or name in calibrated}
         self.calibration = neutral(scaled)
         self.best_calibration = neutral(scaled)
         self.best_criterion_M = torch.full((M,), float("inf"))
         self.best_epoch_M = torch.zeros(M, dtype=torch.int64)
+        self.columns: dict[str, Tensor] = {}
+        self.lr: dict[str, float] = {}
         self.epoch = 0
         self.finished = False
         self.curve: list[list[float]] = []
@@ -264,38 +310,60 @@ class _State:
         hidden: tuple[int, ...],
     ) -> _State:
         layouts = {}
-        for head in method.heads(obs):
+        for declared in method.heads(obs):
+            # Without context, what would depend on it is one number for all rows.
+            blind = declared.view == "context" and "context" not in views
+            head = replace(declared, view="none") if blind else declared
+            if head.view != "none" and head.view not in views:
+                raise ConfigError(
+                    f"{method.key}: there are no {head.view!r} features here, found {sorted(views)}"
+                )
             width = 0 if head.view == "none" else views[head.view].width
-            sizes = hidden if head.name == "reward" else config.propensity_hidden
-            if head.view == "length":
-                sizes = ()
-            layouts[head.name] = Layout(head, width, sizes)
+            narrow = () if head.view in ("length", "context", "prompt") else config.propensity_hidden
+            layouts[head.name] = Layout(head, width, hidden if head.view == "reward" else narrow)
         starts = _starting_biases(method, obs, plan, layouts)
         weights = {
             name: initial_weights(layout, plan.seeds, starts[name]) for name, layout in layouts.items()
         }
-        state = cls(layouts, weights, len(plan.seeds))
+        state = cls(layouts, weights, len(plan.seeds), method.calibrated)
         groups = []
         for name, tensors in weights.items():
-            is_reward = layouts[name].head.view == "reward"
-            lr = config.reward_lr(hidden) if is_reward else config.propensity_lr
-            groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": lr})
+            wide = layouts[name].head.view in _WIDE_VIEWS
+            state.lr[name] = config.reward_lr(layouts[name].hidden) if wide else config.propensity_lr
+            groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": state.lr[name]})
         state.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
         return state
 
-    def step(self, plan: Plan, reward_lr: float) -> None:
+    def step(self, plan: Plan) -> None:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if not any(plan.weight_decay) or "reward" not in self.weights:
+        if not any(plan.weight_decay):
             return
-        keep_M = (1 - reward_lr * torch.tensor(plan.weight_decay)).clamp(min=0)
-        layout = self.layouts["reward"]
+        decay_M = torch.tensor(plan.weight_decay)
         with torch.no_grad():
-            for name, tensor in self.weights["reward"].items():
-                if name == "weight0":
-                    tensor.view(layout.inputs, keep_M.shape[0], -1).mul_(keep_M[:, None])
-                elif name.startswith("weight"):
-                    tensor.mul_(keep_M[:, None, None])
+            for head, layout in self.layouts.items():
+                if layout.head.view not in _WIDE_VIEWS:
+                    continue
+                keep_M = (1 - self.lr[head] * decay_M).clamp(min=0)
+                for name, tensor in self.weights[head].items():
+                    if name == "weight0":
+                        tensor.view(layout.inputs, keep_M.shape[0], -1).mul_(keep_M[:, None])
+                    elif name.startswith("weight"):
+                        tensor.mul_(keep_M[:, None, None])
+
+    @torch.no_grad()
+    def refresh(self, method: Method, views: Views, obs: Observations, dtype: torch.dtype) -> None:
+        """Let the method look at all rows with the weights as they are, and keep the columns that it makes."""
+        every = torch.arange(obs.n_rows)
+        logits = join_rows(
+            self.layouts,
+            [
+                raw_logits(self.layouts, self.weights, views, chunk, dtype)
+                for chunk in every.split(_JUDGED_AT_ONCE)
+            ],
+        )
+        seen = replace(obs.with_columns(**self.columns), epoch=self.epoch)
+        self.columns = dict(method.refresh(logits, seen))
 
     @torch.no_grad()
     def judge(
@@ -324,7 +392,7 @@ class _State:
                     for chunk in rows.split(_JUDGED_AT_ONCE)
                 ],
             )
-            seen = obs.members(members).rows(rows)
+            seen = replace(obs, weight_B=None).with_columns(**self.columns).members(members).rows(rows)
             fitted, value = judge(method, logits, seen, self.calibration.pick(members), plan.half_N[rows])
             criterion_M[members] = value
             self.calibration.assign(fitted, members)
@@ -338,7 +406,9 @@ class _State:
         self.epoch += 1
         self.curve.append([round(float(c), 6) for c in criterion_M])
         # A member that has waited out its patience is done, whatever its neighbours in the batch still do.
-        active_M = self.epoch - 1 - self.best_epoch_M < config.patience
+        active_M = self.epoch - 1 - self.best_epoch_M.clamp(min=method.warm_up) < config.patience
+        if self.epoch <= method.warm_up < config.max_epochs:
+            active_M = torch.zeros_like(active_M)
         better = torch.nonzero(active_M & (criterion_M < self.best_criterion_M - 1e-6))[:, 0]
         if better.numel():
             for name, layout in self.layouts.items():
@@ -346,7 +416,7 @@ class _State:
             self.best_calibration.assign(self.calibration.pick(better), better)
             self.best_criterion_M[better] = criterion_M[better]
             self.best_epoch_M[better] = self.epoch
-        stale = self.epoch - int(self.best_epoch_M.max())
+        stale = self.epoch - max(int(self.best_epoch_M.max()), method.warm_up)
         self.finished = stale >= config.patience or self.epoch >= config.max_epochs
 
     def ensemble(self) -> Ensemble:
@@ -376,6 +446,8 @@ class _State:
             for head in calibration.scale:
                 tensors[f"{kind}/{head}/scale"] = calibration.scale[head]
                 tensors[f"{kind}/{head}/shift"] = calibration.shift[head]
+        for column, value in self.columns.items():
+            tensors[f"column/{column}"] = value.contiguous()
         checkpoint.save(name, tensors, {"epoch": self.epoch, "finished": self.finished, "curve": self.curve})
 
     def resume(self, checkpoint: Checkpoint, name: str) -> None:
@@ -386,6 +458,11 @@ class _State:
         self.epoch, self.finished, self.curve = state["epoch"], state["finished"], state["curve"]
         self.best_criterion_M = tensors["best_criterion"]
         self.best_epoch_M = tensors["best_epoch"]
+        self.columns = {
+            name.removeprefix("column/"): value
+            for name, value in tensors.items()
+            if name.startswith("column/")
+        }
         with torch.no_grad():
             for head, weights in self.weights.items():
                 for key, value in weights.items():

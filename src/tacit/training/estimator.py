@@ -124,17 +124,19 @@ class HeadEstimator:
         X_ND = _matrix("X", X)
         if X_ND.shape[1] != self.n_features_in_:
             raise DataError(f"X has {X_ND.shape[1]} columns, the fit had {self.n_features_in_}")
-        with torch.no_grad():
-            reward = self.ensemble_.only("reward").logits(self._views(X_ND, None), torch.arange(len(X_ND)))
-        scores: NDArray[np.float32] = reward["reward"].expand(-1, len(X_ND)).numpy()
+        views = self._views(X_ND, None)
+        scores: NDArray[np.float32] = self.ensemble_.rewards(
+            self.method, views, torch.arange(len(X_ND))
+        ).numpy()
         return scores
 
     def _views(self, X_ND: NDArray[np.floating], context_NC: NDArray[np.floating] | None) -> Views:
         text = View("text", (Block(X_ND, self._scalings[0].scaling),))
         if context_NC is None:
-            return {"reward": text, "propensity": text, "length": text}
+            return {"reward": text, "all": text, "propensity": text, "length": text}
         context = View("context", (Block(context_NC, self._scalings[1].scaling),))
-        return {"reward": text, "propensity": context, "length": text}
+        both = View("all", (*text.blocks, *context.blocks))
+        return {"reward": text, "all": both, "propensity": context, "context": context, "length": text}
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float32]:

@@ -1,8 +1,6 @@
-"""Choosing head size and weight decay by held-out observed likelihood, and planning who holds out what.
+"""Choosing head size and weight decay by held-out observed likelihood, after the nuisances that a method needs.
 
-Each member of an ensemble holds out one share of the prompts and trains on the rest, so that together the members
-judge every row once and no separate validation set is lost. All weight decays of one head size are trained in the
-same pass, as further members.
+All weight decays of one head size are trained in the same pass, as further members.
 """
 
 from __future__ import annotations
@@ -11,9 +9,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.methods.method import Method
@@ -22,76 +18,13 @@ from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import Ensemble, Plan, train
+from tacit.training.roster import Roster, grouped_folds, roster, teams
+from tacit.training.stages import run_stages
 from tacit.training.temperature import recalibrate
 from tacit.training.views import Views
 
 CANDIDATES: dict[tuple[int, ...], tuple[float, ...]] = {(): (1.0, 5.0), (64, 16): (3.0, 30.0)}
 """Weight decays to try for each reward head; a decay acts through its learning rate, so heads differ."""
-HOLD_OUT_FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Roster:
-    """The members asked for, before the candidates of capacity multiply them.
-
-    Attributes:
-        seeds: M integers.
-        rows_MN: bool [M, N], rows that a member may use at all (an outer cross-validation leaves some out).
-        fold_N: int64 [N] in 0..HOLD_OUT_FOLDS−1, constant within a prompt.
-        hold_out: M integers, the fold by which each member is judged.
-        team: M integers; capacity is chosen once per team, by the mean criterion of its members.
-        half_N: bool [N], constant within a prompt, for cross-fitting temperatures on small held-out sets.
-    """
-
-    seeds: tuple[int, ...]
-    rows_MN: Tensor
-    fold_N: Tensor
-    hold_out: tuple[int, ...]
-    team: tuple[int, ...]
-    half_N: Tensor
-
-
-def grouped_folds(groups_N: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold for every row, the same for all rows of a group; folds of nearly equal numbers of groups."""
-    names, codes = np.unique(groups_N, return_inverse=True)
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    fold_of_group = np.empty(len(names), dtype=np.int64)
-    fold_of_group[shuffled] = np.arange(len(names)) % folds
-    return fold_of_group[codes]
-
-
-def roster(groups_N: NDArray[np.int64], members: int, seed: int) -> Roster:
-    """The usual ensemble: one team, member m judged by fold m."""
-    fold_N = torch.from_numpy(grouped_folds(groups_N, HOLD_OUT_FOLDS, seed))
-    rows_MN = torch.ones(members, len(groups_N), dtype=torch.bool)
-    return Roster(
-        tuple(seed * 1000 + m for m in range(members)),
-        rows_MN,
-        fold_N,
-        tuple(m % HOLD_OUT_FOLDS for m in range(members)),
-        (0,) * members,
-        torch.from_numpy(grouped_folds(groups_N, 2, seed + 1) == 0),
-    )
-
-
-def teams(one: Roster, rows_TN: Tensor, seeds: Sequence[int] | None = None) -> Roster:
-    """Several ensembles like `one` in a single pass; team t may use the rows `rows_TN[t]` only.
-
-    Args:
-        one: the ensemble to repeat.
-        rows_TN: bool [T, N]; the training rows of each fold of a cross-validation, or of each seed of a world.
-        seeds: T integers added to the members' seeds (times 1000), so that teams start apart; all 0 by default.
-    """
-    T, M = rows_TN.shape[0], len(one.seeds)
-    shift = seeds if seeds is not None else [0] * T
-    return Roster(
-        tuple(seed + 1000 * shift[t] for t in range(T) for seed in one.seeds),
-        rows_TN.repeat_interleave(M, dim=0),
-        one.fold_N,
-        one.hold_out * T,
-        tuple(t for t in range(T) for _ in range(M)),
-        one.half_N,
-    )
 
 
 @dataclass(frozen=True)
@@ -111,12 +44,39 @@ def train_best(
     *,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    name: str = "",
 ) -> tuple[list[Ensemble], Choice]:
     """Train every candidate capacity and keep, for each team, the one with the best held-out criterion.
+
+    The method's stages are run first, by this same function.
+
+    Args:
+        method: the estimator.
+        views: features by view.
+        obs: N rows, labels shared or one set per member.
+        who: members, their rows and teams.
+        config: training knobs.
+        checkpoint: where to save and resume.
+        progress: told once per epoch.
+        name: put before the names of saved states; stages use it.
 
     Returns:
         One ensemble per team, in the order of team numbers, and the record of the choice.
     """
+
+    def fit(nuisance: Method, seen: Observations, crew: Roster, stage: str) -> list[Ensemble]:
+        return train_best(
+            nuisance,
+            views,
+            seen,
+            crew,
+            config,
+            checkpoint=checkpoint,
+            progress=progress,
+            name=f"{name}{stage}-",
+        )[0]
+
+    obs = run_stages(method, views, obs, who, fit)
     candidates = _candidates(method, obs, config)
     teams = sorted(set(who.team))
     tried: list[tuple[int, tuple[int, ...], float, float]] = []
@@ -135,7 +95,9 @@ def train_best(
             config,
             hidden,
             checkpoint=checkpoint,
-            name="head-" + ("x".join(map(str, hidden)) or "linear") + (f"-form{f}" if len(forms) > 1 else ""),
+            name=f"{name}head-"
+            + ("x".join(map(str, hidden)) or "linear")
+            + (f"-form{f}" if len(forms) > 1 else ""),
             progress=progress,
         )
         for d, decay in enumerate(decays):
@@ -156,14 +118,22 @@ def train_best(
 
 def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
-    return len(method.variants(obs)) * len(_candidates(method, obs, config))
+    own = len(method.variants(obs)) * len(_candidates(method, obs, config))
+    return own + sum(
+        passes(stage.method, obs, config)
+        for stage in method.stages(obs)
+        if not set(stage.makes) <= set(obs.columns)
+    )
 
 
 def _candidates(
     method: Method, obs: Observations, config: TrainingConfig
 ) -> dict[tuple[int, ...], tuple[float, ...]]:
-    if not any(head.view == "reward" for head in method.heads(obs)):
-        return {(): (0.0,)}  # content-blind: no capacity to choose
+    seen = {head.view for head in method.heads(obs)}
+    if "reward" not in seen:
+        if "all" not in seen:
+            return {(): (0.0,)}  # content-blind: no capacity to choose
+        return {(): CANDIDATES[()] if config.weight_decay is None else (config.weight_decay,)}
     sizes = tuple(CANDIDATES) if config.hidden is None else (config.hidden,)
     default = CANDIDATES[(64, 16)]
     return {
@@ -211,3 +181,6 @@ def _plan(who: Roster, decays: Sequence[float], counts: Tensor) -> Plan:
         who.half_N,
         tuple(decay for decay in decays for _ in who.seeds),
     )
+
+
+__all__ = ["CANDIDATES", "Choice", "Roster", "grouped_folds", "passes", "roster", "teams", "train_best"]

@@ -9,7 +9,7 @@ pooled held-out rows, every row of the log once, set both scale and level of eac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -80,8 +80,9 @@ def mean_criterion(
     counts = method.counts(obs)
     if keep_B is not None:
         counts = counts & keep_B
-    rows = method.criterion(logits, obs)
-    weight = counts.to(rows.dtype)
+    weight = counts.to(torch.float32)
+    rows = method.criterion(logits, replace(obs, weight_B=weight))
+    weight = weight.to(rows.dtype)
     return (rows * weight).sum(-1) / weight.sum(-1).clamp(min=1)
 
 
@@ -162,6 +163,7 @@ def recalibrate(
     sizes = [1 + (wide[name].shape[1] if wide[name].ndim > 1 else 1) for name in names]
     theta = torch.zeros(sum(sizes), dtype=torch.float64, requires_grad=True)
     counts = method.counts(obs)
+    obs = replace(obs, weight_B=counts.double())
     optimizer = torch.optim.LBFGS([theta], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
