@@ -1,0 +1,142 @@
+"""The simulators of the CausalRM and ImplicitRM papers: who gives feedback depends on the rating itself.
+
+METHODS §11.2, corrected: propensities are capped at 1 *before* their level is set, so the rate asked for is the
+rate that comes out, and a label that nobody gave is missing rather than clean.
+
+What follows for every result: selection depends on the rating, hence on r* given x, which violates both
+CausalRM's missing-at-random and ImplicitRM's independence of activity and r*. And the propensity takes few
+values among the positives, close to SCAR, which flatters class-prior corrections.
+
+Legend: N rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tacit.data import FeedbackLog
+from tacit.errors import ConfigError, DataError
+from tacit.worlds.explicit import labelled
+from tacit.worlds.implicit import Soft
+from tacit.worlds.scene import Scene, check_unit, one_signal
+from tacit.worlds.world import FloatArray, World
+
+Ends = tuple[float, float] | None
+
+
+def alpha_pu(
+    base: FeedbackLog,
+    seeds: int,
+    *,
+    alpha: float = 0.5,
+    rate: float = 0.5,
+    scale: Ends = None,
+    soft: Soft = None,
+) -> World:
+    """ImplicitRM's simulator: o ~ Bern(p), p = min(1, k·alpha^(5 - l')), and the log holds y = r*·o everywhere.
+
+    Args:
+        base: a log with gold; its column `rating`, if there is one, gives the levels.
+        seeds: how often users react.
+        alpha: how much rarer feedback gets with each level of the rating, in (0, 1]; 1 is SCAR.
+        rate: the mean of p.
+        scale: the ends of the rating's scale; None takes the lowest and the highest that occur.
+        soft: (lo, hi), to which gold is scaled before r* is drawn.
+
+    Raises:
+        ConfigError, DataError: a number outside its range; a log without gold, a row without a rating.
+    """
+    scene = Scene.of(base, seeds, soft)
+    return one_signal(scene, "alpha_pu", alpha_propensity(levels(base, scale), alpha, rate), {})
+
+
+def alpha_noisy(
+    base: FeedbackLog,
+    seeds: int,
+    *,
+    alpha: float = 0.5,
+    rate: float = 0.2,
+    rho01: float = 0.1,
+    rho10: float = 0.2,
+    scale: Ends = None,
+    soft: Soft = None,
+) -> World:
+    """CausalRM's simulator: one explicit label, given with probability p as in `alpha_pu`, null elsewhere.
+
+    The label is r* flipped, 1 to 0 with `rho01` and 0 to 1 with `rho10`. The papers' scenario 1 is (.2, .1),
+    scenario 2 the default.
+
+    Args:
+        base: as in `alpha_pu`.
+        seeds: as there.
+        alpha: as there.
+        rate: as there.
+        rho01: P(label 0 | liked).
+        rho10: P(label 1 | not liked).
+        scale: as there.
+        soft: as there.
+
+    Raises:
+        ConfigError, DataError: as `alpha_pu`.
+    """
+    check_unit("alpha_noisy", rho01=rho01, rho10=rho10)
+    scene = Scene.of(base, seeds, soft)
+    propensity_N = alpha_propensity(levels(base, scale), alpha, rate)
+    rho01_N, rho10_N = np.full(scene.rows, rho01), np.full(scene.rows, rho10)
+    return labelled(scene, "alpha_noisy", propensity_N, rho01_N, rho10_N)
+
+
+def levels(base: FeedbackLog, scale: Ends = None) -> FloatArray:
+    """l' = 1 + 4 (l - low)/(high - low), float64 [N], from the column `rating`; 1 + 4·gold where there is none.
+
+    Raises:
+        ConfigError: a scale whose ends do not enclose the ratings.
+        DataError: a row without a rating or gold, or one rating only and no scale given.
+    """
+    name = "rating" if "rating" in base.table.column_names else base.roles.gold
+    if name is None:
+        raise DataError(f"{base.name}: no column 'rating' and no gold; read the log with gold=")
+    rating_N = np.array(base.column(name), dtype=np.float64)
+    missing = int(np.isnan(rating_N).sum())
+    if missing:
+        raise DataError(
+            f"{base.name}: {missing} rows have no {name}, expected a number; take() those that have"
+        )
+    if name != "rating":
+        return 1 + 4 * rating_N
+    low, high = scale or (float(rating_N.min()), float(rating_N.max()))
+    if scale and not (low < high and low <= rating_N.min() and rating_N.max() <= high):
+        raise ConfigError(
+            f"{base.name}: scale is {scale}, expected low < high around the ratings "
+            f"{rating_N.min():g} to {rating_N.max():g}"
+        )
+    if low == high:
+        raise DataError(f"{base.name}: every rating is {low:g}, expected two or more; pass scale=(low, high)")
+    level_N: FloatArray = 1 + 4 * (rating_N - low) / (high - low)
+    return level_N
+
+
+def alpha_propensity(level_N: FloatArray, alpha: float, rate: float) -> FloatArray:
+    """p = min(1, k q), q = alpha^(5 - l'), with k such that p has the mean `rate`; float64 [N].
+
+    Args:
+        level_N: l', ratings mapped to 1 to 5.
+        alpha: in (0, 1].
+        rate: in (0, 1].
+
+    Raises:
+        ConfigError: a number outside its range.
+
+    Example:
+        >>> alpha_propensity(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 0.5, 0.5).round(4).tolist()
+        [0.1, 0.2, 0.4, 0.8, 1.0]
+    """
+    if not (0 < alpha <= 1 and 0 < rate <= 1):
+        raise ConfigError(f"alpha worlds: alpha={alpha}, rate={rate}, expected both above 0 and at most 1")
+    q_N = alpha ** (5 - level_N)
+    low, high = 0.0, 1 / float(q_N.min())  # every p is 1 at the upper end
+    for _ in range(100):
+        half = (low + high) / 2
+        low, high = (half, high) if np.minimum(1, half * q_N).mean() < rate else (low, half)
+    propensity_N: FloatArray = np.minimum(1, high * q_N)
+    return propensity_N
