@@ -1,0 +1,196 @@
+"""Who competes: every registered estimator that can read a problem, references that are given the truth, baselines.
+
+A contender that is given anything a real log does not hold carries the protocol `oracle` in every table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tacit import methods
+from tacit.errors import ConfigError, TacitError
+from tacit.evaluation.bench.problems import Problem
+from tacit.evaluation.table import Protocol
+from tacit.methods import Method, Observations
+from tacit.methods.method import Logits
+from tacit.methods.primitives import bce
+from tacit.model import PropensityFeatures
+
+BASELINES = ("constant", "length", "context_only", "prompt_only", "random")
+"""Blind to the response; they stand beside every result."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of a table.
+
+    Attributes:
+        name: of the row.
+        method: the estimator.
+        form: what propensity heads see.
+        given: names of true nuisances that it is handed.
+        signals: of the log that it reads: all, or the first alone.
+        protocol: "oracle" if it sees anything that a log does not hold.
+    """
+
+    name: str
+    method: Method
+    form: PropensityFeatures = "context"
+    given: tuple[str, ...] = ()
+    signals: Literal["all", "first"] = "all"
+    protocol: Protocol = "honest"
+
+    def observe(self, problem: Problem) -> Observations:
+        """What this contender sees of a problem, all seeds."""
+        obs = problem.observations
+        if self.signals == "first":
+            obs = replace(
+                obs,
+                signals_BK=obs.signals_BK[..., :1],
+                visible_BK=obs.visible_BK[..., :1],
+                polarity=obs.polarity[:1],
+            )
+        obs = obs.with_columns(**{name: problem.truth[name] for name in self.given})
+        if self.method.reads_gold or isinstance(self.method, Stopped):
+            known = torch.ones_like(problem.liked_SN, dtype=torch.bool)
+            if self.name == "oracle_observed":
+                known = obs.explicit()[1]
+            obs = replace(obs, gold_B=problem.liked_SN, gold_known_B=known)
+        return obs
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides its result, for the configuration hash."""
+        return {
+            "name": self.name,
+            "method": [self.method.key, self.method.parameters()],
+            "form": self.form,
+            "given": list(self.given),
+            "signals": self.signals,
+            "protocol": self.protocol,
+            "stopped": isinstance(self.method, Stopped),
+        }
+
+
+class Stopped:
+    """Marks estimators that are stopped and calibrated by clean labels, as the papers' published protocol does."""
+
+
+def stopped_by_clean_labels(method: Method) -> Method:
+    """The same estimator, its epochs chosen and its reward calibrated by clean labels of held-out rows.
+
+    Training itself still sees the log alone. This is the protocol of the published tables; it flatters methods whose
+    level is not identified.
+    """
+    base: Any = type(method)
+
+    class ByCleanLabels(base, Stopped):  # type: ignore[misc]
+        calibrated = base.reward_heads
+
+        def criterion(self, logits: Logits, obs: Observations) -> Tensor:
+            assert obs.gold_B is not None
+            return bce(base.reward(self, logits), obs.gold_B)
+
+        def counts(self, obs: Observations) -> Tensor:
+            return torch.ones_like(base.counts(self, obs.without_gold()))
+
+        def loss(self, logits: Logits, obs: Observations) -> Tensor:
+            blind = obs.without_gold()
+            counts_B = base.counts(self, blind).to(obs.signals_BK.dtype)
+            weight_B = counts_B if obs.weight_B is None else counts_B * obs.weight_B
+            loss_B: Tensor = base.loss(self, logits, replace(blind, weight_B=weight_B)) * counts_B
+            return loss_B
+
+        def heads(self, obs: Observations) -> Any:
+            return base.heads(self, obs.without_gold())
+
+    ByCleanLabels.__name__ = base.__name__
+    clone: Method = ByCleanLabels(**method.parameters())
+    return clone
+
+
+def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = "honest") -> list[Contender]:
+    """Who can read this problem, in the order of the registry, references and baselines included.
+
+    Args:
+        problem: decides who can take part.
+        keys: names asked for; all when empty. `oracle` and the baselines of `BASELINES` always take part.
+        protocol: "oracle" stops and calibrates every estimator by clean labels.
+
+    Raises:
+        ConfigError: a name that nobody has.
+    """
+    everyone = _everyone(problem)
+    known = {one.name for one in everyone} | set(methods.available()) | {"random"}
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"unknown contender {key!r}; expected one of {', '.join(sorted(known))}")
+    always = {"oracle", "naive_observed" if problem.explicit else "naive", "constant", "length"}
+    chosen = [one for one in everyone if not keys or one.name in keys or one.name in always]
+    if protocol == "oracle":
+        chosen = [
+            one
+            if one.method.reads_gold or one.name in BASELINES
+            else replace(one, method=stopped_by_clean_labels(one.method), protocol="oracle")
+            for one in chosen
+        ]
+    return chosen
+
+
+def refusal(contender: Contender, problem: Problem) -> str | None:
+    """Why a contender cannot read a problem, in its own words; None if it can."""
+    try:
+        contender.method.check(contender.observe(problem).members(torch.tensor([0])).flat())
+    except TacitError as error:
+        return str(error)
+    return None
+
+
+def _everyone(problem: Problem) -> list[Contender]:
+    wanted = {"explicit", "any"} if problem.explicit else {"implicit", "any"}
+    several = problem.observations.n_signals > 1
+    found = []
+    for key, kind in methods.available().items():
+        pairwise_labels = problem.explicit and kind.setting == "pairwise"
+        if kind.setting not in wanted and not pairwise_labels:
+            continue
+        if key == "context_only" and problem.context_NC is None:
+            continue
+        if key == "prompt_only" and problem.texts.prompt is None:
+            continue
+        found.append(Contender(key, kind(), protocol="oracle" if kind.reads_gold else "honest"))
+    if problem.explicit:
+        found += _explicit_references()
+    else:
+        found += _implicit_references(several)
+    return found
+
+
+def _implicit_references(several: bool) -> list[Contender]:
+    known = methods.available()
+    rows = [Contender("implicit_rm_published", methods.ImplicitRM(), form="text")]
+    if several:
+        rows = [
+            Contender("naive_one_signal", methods.Naive(), signals="first"),
+            Contender("implicit_rm_one_signal", methods.ImplicitRM(), signals="first"),
+        ]
+    elif "sar_ipw" in known:
+        rows.append(Contender("sar_ipw_true_e", known["sar_ipw"](), given=("e",), protocol="oracle"))
+    if "nnpu" in known:
+        rows.append(Contender("nnpu_true_prior", known["nnpu"](), given=("prior",), protocol="oracle"))
+    return rows
+
+
+def _explicit_references() -> list[Contender]:
+    known = methods.available()
+    rows = [Contender("oracle_observed", known["oracle"](), protocol="oracle")]
+    for key in ("causal_ips", "causal_dr"):
+        if key in known:
+            rows.append(
+                Contender(f"{key}_true_p_rho", known[key](), given=("p", "rho01", "rho10"), protocol="oracle")
+            )
+    return rows

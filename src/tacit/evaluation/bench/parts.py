@@ -1,0 +1,36 @@
+"""Results as they come: one safetensors file per contender and case, named by the hash of its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tacit.files import atomic_path
+
+_SHOWN = 20  # characters of the hash in a file name
+
+
+def read_part(folder: Path, key: str) -> tuple[NDArray[np.float32], float] | None:
+    """Test scores [S, n] and seconds of a finished fit; None if it has not been run, or its file is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = folder / f"{key[:_SHOWN]}.safetensors"
+    if not path.exists():
+        return None
+    try:
+        tensors = load_file(path)
+        return tensors["scores"], float(tensors["seconds"])
+    except (SafetensorError, KeyError):
+        return None
+
+
+def write_part(folder: Path, key: str, scores_Sn: NDArray[np.float32], seconds: float) -> None:
+    """Keep the result of one fit, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / f"{key[:_SHOWN]}.safetensors") as temporary:
+        save_file({"scores": np.ascontiguousarray(scores_Sn), "seconds": np.array(seconds)}, temporary)

@@ -1,0 +1,200 @@
+"""From test scores to numbers: one tidy row per case, method, seed and metric; intervals over prompts.
+
+Level metrics (Brier, R², ECE …) are given only where a method's score is a probability, or where the protocol
+calibrated it by clean labels; a pair loss has no level, and a number would say otherwise.
+Shapes: S seeds, n test rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tacit.evaluation import metrics as m
+from tacit.evaluation.bench.run import BenchResult, Judged, Score
+from tacit.evaluation.bootstrap import (
+    Interval,
+    Weighted,
+    bootstrap,
+    paired_difference,
+    weighted_auroc,
+    weighted_mean,
+    weighted_within_prompt,
+)
+from tacit.files import atomic_path
+
+ORDER = ("within_prompt_accuracy", "auroc", "regret")
+LEVEL = ("brier", "nll", "r2", "mae", "rmse", "ece", "base_rate")
+DRAWS = 300
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table: a contender on a case, with intervals.
+
+    Attributes:
+        score: where it comes from.
+        by_seed: every metric of every seed; NaN where it is not defined.
+        intervals: within-prompt accuracy, AUROC, Brier and base rate, mean over seeds, drawn over prompts.
+        against: differences from other rows by their name, on the same draws; metric → interval.
+        recovered: share of the distance from naive to oracle in within-prompt accuracy.
+    """
+
+    score: Score
+    by_seed: dict[str, list[float]]
+    intervals: dict[str, Interval]
+    against: dict[str, dict[str, Interval]]
+    recovered: float
+
+    def mean(self, metric: str) -> float:
+        """Mean over seeds."""
+        return float(np.mean(self.by_seed[metric]))
+
+    def spread(self, metric: str) -> float:
+        """Standard deviation over seeds."""
+        return float(np.std(self.by_seed[metric]))
+
+
+def has_level(score: Score) -> bool:
+    """Whether σ(score) may be read as a probability."""
+    return score.contender.method.level == "prob" or score.contender.protocol == "oracle"
+
+
+def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
+    """The rows of every case, best within-prompt accuracy first.
+
+    Args:
+        result: of a run.
+        draws: of the bootstrap over test prompts.
+    """
+    table: dict[str, list[Line]] = {}
+    for case, judged in result.judged.items():
+        scores = [score for score in result.scores if score.case.name == case]
+        measured = [_weighted(score, judged) for score in scores]
+        names = [score.contender.name for score in scores]
+        naive = next((i for i, name in enumerate(names) if name in ("naive_one_signal",)), None)
+        if naive is None:
+            naive = next((i for i, name in enumerate(names) if name in ("naive", "naive_observed")), None)
+        oracle = names.index("oracle") if "oracle" in names else None
+        seeds = [_by_seed(score, judged) for score in scores]
+        rows = []
+        for i, score in enumerate(scores):
+            intervals = {
+                name: bootstrap(metric, judged.prompts_n, draws=draws) for name, metric in measured[i].items()
+            }
+            against = {}
+            for label, other in (("naive", naive), ("oracle", oracle)):
+                if other is None or other == i:
+                    continue
+                against[label] = {
+                    name: paired_difference(metric, measured[other][name], judged.prompts_n, draws=draws)
+                    for name, metric in measured[i].items()
+                    if name in ("within_prompt_accuracy", "brier") and name in measured[other]
+                }
+            recovered = float("nan")
+            if naive is not None and oracle is not None:
+                low, high, own = (np.mean(seeds[k]["within_prompt_accuracy"]) for k in (naive, oracle, i))
+                recovered = float((own - low) / (high - low)) if high > low else float("nan")
+            rows.append(Line(score, seeds[i], intervals, against, recovered))
+        table[case] = sorted(rows, key=lambda line: -line.mean("within_prompt_accuracy"))
+    return table
+
+
+def tidy(result: BenchResult) -> Iterator[dict[str, Any]]:
+    """One row per case, contender, seed and metric."""
+    for score in result.scores:
+        values = _by_seed(score, result.judged[score.case.name])
+        for metric, by_seed in values.items():
+            for seed, value in enumerate(by_seed):
+                yield {
+                    "suite": result.suite,
+                    "data": result.data,
+                    "case": score.case.name,
+                    "alpha": score.case.labels.get("alpha"),
+                    "noise": score.case.labels.get("noise"),
+                    "method": score.contender.name,
+                    "level": score.contender.method.level,
+                    "protocol": score.contender.protocol,
+                    "seed": seed,
+                    "metric": metric,
+                    "value": None if np.isnan(value) else float(value),
+                    "seconds": score.seconds,
+                    "config_hash": score.hash,
+                }
+
+
+def write_parquet(result: BenchResult, path: Path) -> None:
+    """Write the tidy table, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(list(tidy(result))), temporary)
+
+
+def _probability(scores_Sn: NDArray[np.float32]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-np.clip(scores_Sn.astype(np.float64), -500, 500)))
+
+
+def _by_seed(score: Score, judged: Judged) -> dict[str, list[float]]:
+    liked_Sn, prompts_n = judged.liked_Sn.astype(np.float64), judged.prompts_n
+    p_Sn = _probability(score.scores_Sn)
+    level = has_level(score)
+    metrics: dict[str, Callable[[int], float]] = {
+        "within_prompt_accuracy": lambda s: m.within_prompt_accuracy(
+            score.scores_Sn[s], liked_Sn[s], prompts_n
+        ),
+        "auroc": lambda s: m.auroc(score.scores_Sn[s], liked_Sn[s]),
+        "regret": lambda s: m.best_of_n_regret(score.scores_Sn[s], liked_Sn[s], prompts_n),
+    }
+    if level:
+        metrics |= {
+            "brier": lambda s: m.brier(p_Sn[s], liked_Sn[s]),
+            "nll": lambda s: m.nll(score.scores_Sn[s], liked_Sn[s]),
+            "r2": lambda s: m.r2(p_Sn[s], liked_Sn[s]),
+            "mae": lambda s: m.mae(p_Sn[s], liked_Sn[s]),
+            "rmse": lambda s: m.rmse(p_Sn[s], liked_Sn[s]),
+            "ece": lambda s: m.ece(p_Sn[s], liked_Sn[s]),
+            "base_rate": lambda s: float(p_Sn[s].mean()),
+        }
+    seeds = range(len(liked_Sn))
+    values = {name: [metric(s) for s in seeds] for name, metric in metrics.items()}
+    return values | {name: [float("nan")] * len(seeds) for name in LEVEL if name not in values}
+
+
+def _weighted(score: Score, judged: Judged) -> dict[str, Weighted]:
+    """Metrics that the bootstrap can draw, each the mean over seeds on the same prompts."""
+    liked_Sn = judged.liked_Sn.astype(np.float64)
+    p_Sn = _probability(score.scores_Sn)
+    seeds = range(len(liked_Sn))
+    found = {
+        "within_prompt_accuracy": [
+            weighted_within_prompt(score.scores_Sn[s], liked_Sn[s], judged.prompts_n) for s in seeds
+        ],
+        "auroc": [weighted_auroc(score.scores_Sn[s], liked_Sn[s]) for s in seeds],
+    }
+    if has_level(score):
+        found["brier"] = [weighted_mean((p_Sn[s] - liked_Sn[s]) ** 2) for s in seeds]
+        found["r2"] = [_r2(p_Sn[s], liked_Sn[s]) for s in seeds]
+        found["base_rate"] = [weighted_mean(p_Sn[s]) for s in seeds]
+    return {name: _mean(parts) for name, parts in found.items()}
+
+
+def _mean(parts: list[Weighted]) -> Weighted:
+    return Weighted(lambda weights_DN: np.mean([part.over(weights_DN) for part in parts], axis=0))
+
+
+def _r2(p_n: NDArray[np.float64], liked_n: NDArray[np.float64]) -> Weighted:
+    error, rate = weighted_mean((p_n - liked_n) ** 2), weighted_mean(liked_n)
+
+    def over(weights_DN: NDArray[np.float64]) -> NDArray[np.float64]:
+        rate_D = rate.over(weights_DN)
+        r2_D: NDArray[np.float64] = 1 - error.over(weights_DN) / np.maximum(rate_D * (1 - rate_D), 1e-12)
+        return r2_D
+
+    return Weighted(over)

@@ -1,0 +1,187 @@
+"""The runner: every contender on every case, one batched fit for all seeds of a case, each result kept as it comes.
+
+A part file holds the test scores of one contender on one case, under a hash of everything that decides them. A run
+that was interrupted, or is asked for again with more methods, computes only what is missing.
+Shapes: S seeds, N rows, n test rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tacit._version import __version__
+from tacit.data import FeedbackLog
+from tacit.evaluation.bench.contenders import Contender, contenders, refusal
+from tacit.evaluation.bench.parts import read_part, write_part
+from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
+from tacit.evaluation.bench.suites import SUITES, Case
+from tacit.evaluation.table import Protocol
+from tacit.features import EmbeddingStore, resolve_encoder
+from tacit.files import sha256_json
+from tacit.progress import progress
+from tacit.training.config import TrainingConfig
+from tacit.training.engine import first_product_dtype
+from tacit.training.selection import roster, teams, train_best
+from tacit.worlds import make
+
+BUDGET = TrainingConfig(
+    members=1, hidden=(64, 16), max_epochs=60, patience=8, batch_size=1024, seed=0, lr=None, weight_decay=None
+)
+"""The same for every contender: two weight decays of one network, chosen by each method's held-out criterion."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One contender on one case.
+
+    Attributes:
+        case: the world.
+        contender: the row of the table.
+        scores_Sn: test scores (logits) of every seed.
+        seconds: that the fit took, all seeds together.
+        hash: of the configuration.
+    """
+
+    case: Case
+    contender: Contender
+    scores_Sn: NDArray[np.float32]
+    seconds: float
+    hash: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the test rows of a case are judged against: r* of every seed, and their prompts."""
+
+    liked_Sn: NDArray[np.float32]
+    prompts_n: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """Everything that tables and plots are made of.
+
+    Attributes:
+        suite: name.
+        data: name of the base log.
+        seeds: S.
+        scores: one per case and contender that could take part.
+        judged: by case name.
+        refused: (case, contender, reason) of those that could not.
+        facts: rows, prompts, rates by case, budget, versions.
+    """
+
+    suite: str
+    data: str
+    seeds: int
+    scores: tuple[Score, ...]
+    judged: dict[str, Judged]
+    refused: tuple[tuple[str, str, str], ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def run_bench(
+    suite: str,
+    base: FeedbackLog,
+    folder: Path,
+    *,
+    methods: Sequence[str] = (),
+    seeds: int = 5,
+    protocols: Sequence[Protocol] = ("honest",),
+    encoder: str = "minilm",
+    config: TrainingConfig | None = None,
+    store: EmbeddingStore | None = None,
+    quiet: bool = True,
+) -> BenchResult:
+    """Run a suite of simulated worlds, or what of it is missing.
+
+    Args:
+        suite: a key of `SUITES`.
+        base: texts with gold on every row.
+        folder: where parts are kept.
+        methods: contenders by name; all that can take part when empty. The baselines always do.
+        seeds: S, all trained in one pass.
+        protocols: "honest", "oracle" (clean labels stop and calibrate), or both.
+        encoder: as in `tacit.fit`.
+        config: the budget of every contender.
+        store: embedding cache.
+        quiet: no progress bars.
+
+    Raises:
+        ConfigError: an unknown contender, or a base without gold.
+    """
+    refuse_without_gold(base)
+    config = config or BUDGET
+    resolved = resolve_encoder(encoder)
+    texts = Texts.of(base, resolved, store, quiet=quiet)
+    common = {
+        "suite": suite,
+        "seeds": seeds,
+        "base": base.fingerprint(),
+        "encoder": [resolved.content_hash, resolved.precision],
+        "config": config.model_dump(mode="json"),
+        "precision": str(first_product_dtype(config)),
+        "versions": [__version__, torch.__version__],
+    }
+    scores: list[Score] = []
+    judged: dict[str, Judged] = {}
+    refused: list[tuple[str, str, str]] = []
+    facts: dict[str, Any] = {"rows": len(base), "prompts": len(set(texts.groups_N.tolist())), "cases": {}}
+    work: list[tuple[Case, Problem, list[Contender]]] = []
+    for case in SUITES[suite]:
+        problem = Problem.of(texts, make(case.mechanism, base, seeds, **case.parameters))
+        judged[case.name] = Judged(problem.liked_SN.numpy()[:, texts.test_N], texts.groups_N[texts.test_N])
+        facts["cases"][case.name] = _rates(problem)
+        rows = [one for protocol in protocols for one in contenders(problem, methods, protocol)]
+        # Oracles and baselines are the same under both protocols.
+        work.append((case, problem, list({(one.name, one.protocol): one for one in rows}.values())))
+    with progress(f"suite {suite}", sum(len(rows) for _, _, rows in work), quiet=quiet) as bar:
+        for case, problem, rows in work:
+            for one in rows:
+                bar.advance(1, f"{case.name}: {one.name}")
+                if (reason := refusal(one, problem)) is not None:
+                    refused.append((case.name, one.name, reason))
+                    continue
+                key = sha256_json({**common, "case": [case.mechanism, case.parameters], "row": one.to_json()})
+                part = read_part(folder, key)
+                if part is None:
+                    started = time.perf_counter()
+                    part = (fit_seeds(problem, one, config), time.perf_counter() - started)
+                    write_part(folder, key, *part)
+                scores.append(Score(case, one, part[0], part[1], key))
+    return BenchResult(suite, base.name, seeds, tuple(scores), judged, tuple(refused), facts)
+
+
+def fit_seeds(problem: Problem, contender: Contender, config: TrainingConfig) -> NDArray[np.float32]:
+    """Test scores of one contender for every seed, float32 [S, n]; all seeds are trained in one pass."""
+    texts, S = problem.texts, problem.seeds
+    everyone = teams(
+        roster(texts.groups_N, config.members, config.seed),
+        torch.from_numpy(~texts.test_N).expand(S, -1),
+        seeds=range(S),
+    )
+    views = problem.views(contender.form)
+    obs = contender.observe(problem).members(torch.tensor(everyone.team))
+    ensembles, _ = train_best(contender.method, views, obs, everyone, config)
+    tested = torch.from_numpy(np.flatnonzero(texts.test_N))
+    return np.stack([e.rewards(contender.method, views, tested).mean(0).numpy() for e in ensembles])
+
+
+def _rates(problem: Problem) -> dict[str, Any]:
+    obs = problem.observations
+    signals = problem.world.log.roles.signals
+    return {
+        "liked": float(problem.liked_SN.mean()),
+        "signals": {
+            signal.name: {"rate": rate, "seen": float(obs.visible_BK[..., k].float().mean())}
+            for k, (signal, rate) in enumerate(zip(signals, obs.signal_rates(), strict=True))
+        },
+    }
