@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tacit.methods.nuisances import class_prior, noise_rates
-from tacit.methods.nuisances.estimate import Estimate, wilson
 
 from tacit.errors import DataError, DegenerateDataError, IdentificationError, IdentificationWarning
+from tacit.methods.nuisances import class_prior, noise_rates
+from tacit.methods.nuisances.estimate import Estimate, wilson
 
 ROWS = 200_000
 

@@ -22,14 +22,21 @@ def fold_of(group_N: ArrayLike, label_N: Floats, *, folds: int, seed: int) -> ND
     Raises:
         DegenerateDataError: fewer groups than folds.
         ConfigError: fewer than two folds.
-        DataError: not one group per row.
+        DataError: not one group per row, or groups that are NaN or None.
     """
     if folds < 2:
         raise ConfigError(f"folds={folds}; expected at least 2: one to learn from and one to judge")
     groups = np.asarray(group_N)
     if groups.shape != label_N.shape:
         raise DataError(f"groups have shape {groups.shape}; expected one group per row, {label_N.shape}")
-    _, at_N = np.unique(groups, return_inverse=True)
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise DataError(
+            f"group is NaN in row {int(np.isnan(groups).argmax())}; give rows without a group their own"
+        )
+    try:
+        _, at_N = np.unique(groups, return_inverse=True)
+    except TypeError:
+        raise DataError("groups mix types or hold None; expected all texts or all numbers") from None
     count = int(at_N.max()) + 1
     if count < folds:
         raise DegenerateDataError(
@@ -92,8 +99,8 @@ def out_of_fold(
         group_N: what must stay together: prompts, or prompts joined with their users.
         classifier: any scikit-learn classifier with predict_proba; cloned per fold, never changed. Default: logistic
             regression on standardised features.
-        calibration: "temperature" sets scale and level of the logits; "isotonic" any non-decreasing map (1,000 rows or
-            more); "none" takes the classifier at its word.
+        calibration: "temperature" sets scale and level of the logits; "isotonic" any non-decreasing map (it wants
+            1,000 rows); "none" takes the classifier at its word.
         folds: how many.
         seed: of the folds.
 
