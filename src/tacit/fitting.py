@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tacit import methods
 from tacit._version import __version__
@@ -21,6 +23,7 @@ from tacit.errors import ConfigError, IdentificationWarning
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations
+from tacit.methods.columns import nuisance_columns
 from tacit.model import Inputs, PropensityFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
     describe_identification,
@@ -155,6 +158,7 @@ def fit(
     use_gold: bool = False,
     config: TrainingConfig | None = None,
     store: EmbeddingStore | None = None,
+    nuisances: Mapping[str, ArrayLike] | None = None,
     checkpoint: str | Path | None = None,
     quiet: bool = True,
 ) -> RewardModel:
@@ -168,6 +172,8 @@ def fit(
         use_gold: train on the log's gold labels too. They are not read otherwise, even where the log names them.
         config: training knobs.
         store: embedding cache; None computes without one.
+        nuisances: what is known of the log by name, numbers or one per row, in place of the stage that would estimate
+            it: `p`, `e`, `rho01`, `rho10`, `prior` … (see `tacit.methods.columns.nuisance_columns`).
         checkpoint: a folder for intermediate states; an interrupted fit with the same arguments goes on from there.
         quiet: no progress bars.
 
@@ -176,7 +182,8 @@ def fit(
 
     Raises:
         DegenerateDataError: the log holds nothing to learn from (no positive, all positive …).
-        ConfigError: unknown method or encoder.
+        ConfigError: unknown method, encoder or nuisance.
+        DataError: a nuisance of another length than the log, or outside its range.
 
     Example:
         >>> from tacit import FeedbackLog, Signal, fit
@@ -201,16 +208,19 @@ def fit(
     config = config or TrainingConfig()
     chosen = resolve_method(method, log)
     log = prepare_log(log, chosen, use_gold=use_gold)
-    chosen.check(observe(log))  # before any embedding: a hopeless log is refused at once
+    seen = observe(log)
+    columns = nuisance_columns(nuisances, chosen, seen)
+    chosen.check(seen.with_columns(**columns))  # before any embedding: a hopeless log is refused at once
     warned = identification_warnings(chosen, log, propensity_features)
     for text in warned:
         warnings.warn(text, IdentificationWarning, stacklevel=2)
     prepared = prepare(log, encoder, store=store, quiet=quiet)
+    prepared = replace(prepared, observations=prepared.observations.with_columns(**columns))
     views = prepared.scalings.views(prepared.inputs, propensity_features)
     who = roster(holdout_groups(log), config.members, config.seed)
     states = None
     if checkpoint is not None:
-        fingerprint = fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config)
+        fingerprint = fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config, columns)
         states = Checkpoint(Path(checkpoint) / fingerprint[:16])
     total = passes(chosen, prepared.observations, config) * config.max_epochs
     with progress("fitting", total, quiet=quiet) as bar:
@@ -224,7 +234,7 @@ def fit(
         "training": describe_training(config, ensemble, choice),
         "metrics": describe_scores(chosen, ensemble, views, len(log)),
         "identification": describe_identification(chosen, prepared.observations, ensemble, warned),
-        "fingerprint": fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config),
+        "fingerprint": fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config, columns),
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }
     return RewardModel(
@@ -238,8 +248,9 @@ def fit_fingerprint(
     encoder: Encoder,
     propensity_features: PropensityFeatures,
     config: TrainingConfig,
+    columns: Mapping[str, torch.Tensor] | None = None,
 ) -> str:
-    """SHA-256 of everything that decides the bytes of a model."""
+    """SHA-256 of everything that decides the bytes of a model; `columns` are the nuisances that the caller gave."""
     return sha256_json(
         {
             "log": log.fingerprint(),
@@ -249,5 +260,9 @@ def fit_fingerprint(
             "config": config.model_dump(mode="json"),
             "precision": str(first_product_dtype(config)),
             "versions": [__version__, torch.__version__],
+            "nuisances": {
+                name: hashlib.sha256(value.numpy().tobytes()).hexdigest()
+                for name, value in sorted((columns or {}).items())
+            },
         }
     )

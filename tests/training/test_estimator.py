@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+import torch
 
-from tacit.errors import DataError, DegenerateDataError
-from tacit.methods import ImplicitRM, LatentML, Naive
+from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationError
+from tacit.methods import ImplicitRM, LatentML, Naive, Observations, observations
+from tacit.methods.causal_ips import CausalIPS
+from tacit.methods.columns import nuisance_columns
+from tacit.methods.method import Stage
 from tacit.training import HeadEstimator, TrainingConfig
 
 QUICK = TrainingConfig(members=2, max_epochs=4, hidden=(), weight_decay=1.0)
@@ -91,3 +97,102 @@ def test_scoring_before_fitting_and_with_other_columns_is_refused() -> None:
         HeadEstimator(Naive(), QUICK).predict_proba(X)
     with pytest.raises(DataError, match="4 columns, the fit had 5"):
         HeadEstimator(Naive(), QUICK).fit(X, y).predict_proba(X[:, :4])
+
+
+def test_scikit_learn_clones_sets_and_cross_validates_it() -> None:
+    from sklearn.base import clone, is_classifier
+    from sklearn.model_selection import cross_val_predict
+
+    X, y, _ = world()
+    model = HeadEstimator(Naive(), QUICK).fit(X, y)
+    fresh = clone(model)
+    assert fresh.get_params() == model.get_params() and not hasattr(fresh, "ensemble_")
+    assert is_classifier(model) and model.classes_.tolist() == [0, 1]
+    assert fresh.set_params(method=ImplicitRM()) is fresh and fresh.method == ImplicitRM()
+    with pytest.raises(ConfigError, match="no parameter 'depth'"):
+        fresh.set_params(depth=3)
+    held_out = cross_val_predict(HeadEstimator(Naive(), QUICK), X, y, cv=3, method="predict_proba")
+    assert held_out.shape == (300, 2) and np.isfinite(held_out).all()
+
+
+def test_predictions_are_the_more_likely_class() -> None:
+    X, y, _ = world()
+    model = HeadEstimator(Naive(), QUICK).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), model.predict_proba(X).argmax(1))
+    assert set(model.predict(X)) == {0, 1}
+
+
+@dataclass(frozen=True)
+class Looks(Naive):
+    """Naive, but keeps what it was shown."""
+
+    def check(self, obs: Observations) -> None:
+        LOOKED.append(obs)
+
+
+LOOKED: list[Observations] = []
+
+
+def test_a_method_sees_the_prompts_that_are_given_and_none_otherwise() -> None:
+    X, y, _ = world()
+    HeadEstimator(Looks(), QUICK).fit(X, y, groups=[f"prompt {i // 3}" for i in range(300)])
+    seen = LOOKED.pop().group_B
+    assert seen is not None and len(seen.unique()) == 100 and seen[0] == seen[2] != seen[3]
+    HeadEstimator(Looks(), QUICK).fit(X, y)
+    assert LOOKED.pop().group_B is None
+
+
+def test_a_known_propensity_takes_the_place_of_its_stage() -> None:
+    X, y, slot = world()
+    label = np.where(slot[:, 0] > 0, y, np.nan)
+    truth = {"p": np.full(300, 0.5), "rho01": 0.1, "rho10": 0.2, "noisy": 0.5}
+    given = HeadEstimator(CausalIPS(), QUICK).fit(X, label, nuisances=truth)
+    double = HeadEstimator(CausalIPS(), QUICK).fit(X, label, nuisances=truth | {"p": np.full(300, 0.25)})
+    estimated = HeadEstimator(CausalIPS(), QUICK).fit(X, label)
+    ratio = double.ensemble_.criterion_M / given.ensemble_.criterion_M
+    np.testing.assert_allclose(ratio, 2, rtol=0.2)  # weights 1/p twice as large
+    assert not np.array_equal(given.decision_function(X), estimated.decision_function(X))
+
+
+def test_what_the_caller_knows_is_kept_although_the_stage_runs_for_the_rest() -> None:
+    X, y, slot = world()
+    label = np.where(slot[:, 0] > 0, y, np.nan)
+    scores = [
+        HeadEstimator(CausalIPS(), QUICK)
+        .fit(X, label, nuisances={"rho01": rate, "rho10": 0.0})
+        .decision_function(X)
+        for rate in (0.0, 0.4)
+    ]
+    assert scores[1].mean() > scores[0].mean() + 0.1  # more likes were missed, so more are liked
+
+
+@pytest.mark.parametrize(
+    ("nuisances", "error", "message"),
+    [
+        ({"propensity": 0.5}, ConfigError, "unknown nuisance 'propensity'; expected one of e, frequency"),
+        ({"p": [0.5, 0.5]}, DataError, r"p has shape \(2,\), expected one number, or 300"),
+        ({"p": [0.0] * 300}, DataError, "p, row 0: found 0, expected a probability above 0"),
+        ({"e": [0.5] * 299 + [1.2]}, DataError, "e, row 299: found 1.2"),
+        ({"e": np.nan}, DataError, "row 0: found nan"),
+        ({"noisy": -0.1}, DataError, "from 0 to 1"),
+        ({"prior": [0.5] * 300}, DataError, "expected one number"),
+        ({"e": "often"}, DataError, "not numbers"),
+        ({"rho01": 0.6, "rho10": 0.4}, IdentificationError, "add up to 1, expected less"),
+    ],
+)
+def test_nuisances_that_cannot_be_are_refused(
+    nuisances: dict[str, object], error: type[Exception], message: str
+) -> None:
+    X, y, _ = world()
+    with pytest.raises(error, match=message):
+        HeadEstimator(Naive(), QUICK).fit(X, y, nuisances=nuisances)  # type: ignore[arg-type]
+
+
+def test_a_column_that_a_stage_makes_may_be_given_under_its_own_name() -> None:
+    obs = observations(torch.tensor([1.0, 0.0]))
+
+    class Staged(Naive):
+        def stages(self, obs: Observations) -> tuple[Stage, ...]:
+            return (Stage(Naive(), ("exposure",)),)
+
+    assert nuisance_columns({"exposure": 3.5}, Staged(), obs)["exposure"].tolist() == [3.5]

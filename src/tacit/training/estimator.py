@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from tacit.errors import DataError
+from tacit.errors import ConfigError, DataError
 from tacit.methods import Method, observations
+from tacit.methods.columns import nuisance_columns
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import Ensemble
 from tacit.training.selection import Choice, roster, train_best
@@ -22,7 +24,7 @@ class HeadEstimator:
     """Fit any method to features that are already numbers.
 
     The constructor only stores. `fit` validates, learns attributes that end in `_`, and returns self; fitting again
-    starts afresh.
+    starts afresh. `sklearn.base.clone` and `cross_val_predict` take it as they take a classifier.
 
     Args:
         method: the estimator.
@@ -32,6 +34,7 @@ class HeadEstimator:
         ensemble_: the fitted members.
         choice_: capacities tried and kept.
         n_features_in_: columns of X.
+        classes_: [2], disliked 0 and liked 1: the columns of `predict_proba`.
 
     Example:
         >>> import numpy as np
@@ -50,6 +53,7 @@ class HeadEstimator:
     ensemble_: Ensemble = field(init=False, repr=False)
     choice_: Choice = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
+    classes_: NDArray[np.int64] = field(init=False, repr=False)
     _scalings: list[Block] = field(init=False, repr=False)
 
     def fit(
@@ -61,6 +65,7 @@ class HeadEstimator:
         groups: ArrayLike | None = None,
         polarity: tuple[int, ...] = (),
         gold: ArrayLike | None = None,
+        nuisances: Mapping[str, ArrayLike] | None = None,
     ) -> HeadEstimator:
         """Fit the ensemble.
 
@@ -68,20 +73,28 @@ class HeadEstimator:
             X: [N, D] what the reward sees.
             signals: [N] or [N, K] of 0/1; NaN where a signal could not have been recorded.
             context: [N, C] what propensity heads see; without it they see X, as published, and can swap with r.
-            groups: [N] prompts, which hold-outs keep together; every row its own by default.
+            groups: [N] prompts, which hold-outs keep together and within which pairwise methods compare; by default
+                every row is held out on its own, and there is nothing to compare.
             polarity: K values of ±1; all +1 by default.
             gold: [N] in [0, 1], NaN where unknown.
+            nuisances: what is known of the log by name, numbers or [N], in place of the stage that would estimate it:
+                `p`, `e`, `rho01`, `rho10`, `prior` … (see `tacit.methods.columns.nuisance_columns`).
 
         Raises:
             DataError: shapes that do not fit, or values that are not finite.
+            ConfigError: a nuisance that no estimator reads.
             DegenerateDataError: nothing to learn from.
         """
         X_ND = _matrix("X", X)
         N = len(X_ND)
+        groups_N = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        if groups_N is not None and groups_N.shape != (N,):
+            raise DataError(f"groups have shape {groups_N.shape}, X has {N} rows; expected one group per row")
         obs = observations(
             torch.from_numpy(_numbers("signals", signals)),
             polarity=polarity,
             gold=None if gold is None else torch.from_numpy(_numbers("gold", gold)),
+            groups=None if groups_N is None else torch.from_numpy(groups_N.astype(np.int64)),
         )
         if obs.signals_BK.ndim != 2:
             raise DataError(f"signals have shape {tuple(obs.signals_BK.shape)}, expected [N] or [N, K]")
@@ -90,17 +103,17 @@ class HeadEstimator:
         context_NC = None if context is None else _matrix("context", context)
         if context_NC is not None and len(context_NC) != N:
             raise DataError(f"context has {len(context_NC)} rows, X has {N}; expected as many")
-        groups_N = np.arange(N) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        if len(groups_N) != N:
-            raise DataError(f"groups have {len(groups_N)} rows, X has {N}; expected as many")
+        obs = obs.with_columns(**nuisance_columns(nuisances, self.method, obs))
         self.method.check(obs)
         config = self.config or TrainingConfig()
         self._scalings = [Block.fit(X_ND)] + ([] if context_NC is None else [Block.fit(context_NC)])
         views = self._views(X_ND, context_NC)
-        who = roster(groups_N.astype(np.int64), config.members, config.seed)
+        together_N = np.arange(N) if groups_N is None else groups_N.astype(np.int64)
+        who = roster(together_N, config.members, config.seed)
         ensembles, self.choice_ = train_best(self.method, views, obs, who, config)
         self.ensemble_ = ensembles[0]
         self.n_features_in_ = X_ND.shape[1]
+        self.classes_ = np.array([0, 1])
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -112,6 +125,37 @@ class HeadEstimator:
         """[N, 2]: P(disliked), P(liked)."""
         liked = 1 / (1 + np.exp(-self.decision_function(X)))
         return np.stack([1 - liked, liked], axis=1).astype(np.float32)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """[N] of 0/1: whether a response is rather liked than not."""
+        return (self.decision_function(X) > 0).astype(np.int64)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, as scikit-learn asks for them; nothing in them is an estimator to go into."""
+        return {"method": self.method, "config": self.config}
+
+    def set_params(self, **params: Any) -> HeadEstimator:
+        """Replace arguments of the constructor.
+
+        Raises:
+            ConfigError: another name than those of `get_params`.
+        """
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise ConfigError(f"HeadEstimator has no parameter {name!r}; expected method or config")
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that this is a classifier of labels in which NaN means missing."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(),
+        )
 
     def member_scores(self, X: ArrayLike) -> NDArray[np.float32]:
         """Reward logits of every member [M, N].

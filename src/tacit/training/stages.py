@@ -34,9 +34,11 @@ def run_stages(method: Method, views: Views, obs: Observations, who: Roster, fit
             per team, as in a benchmark over seeds) a stage is cross-fitted on two halves.
         fit: how a stage is trained.
     """
+    given = set(obs.columns)
     for stage in method.stages(obs):
         if not set(stage.makes) <= set(obs.columns):
-            obs = obs.with_columns(**_columns(stage, views, obs, who, fit))
+            made = _columns(stage, views, obs, who, fit)
+            obs = obs.with_columns(**{name: value for name, value in made.items() if name not in given})
     return obs
 
 
