@@ -144,7 +144,9 @@ class Observations:
         weight_B = torch.ones_like(value_B) if where_B is None else where_B.to(value_B.dtype)
         if self.weight_B is not None:
             weight_B = weight_B * self.weight_B
-        weight_B = weight_B.expand_as(value_B)
+        value_B, weight_B = torch.broadcast_tensors(
+            value_B, weight_B
+        )  # labels are shared, weights a member's own
         total = weight_B.sum(-1, keepdim=True)
         return (value_B * weight_B).sum(-1, keepdim=True) / torch.where(
             total > 0, total, torch.ones_like(total)
