@@ -67,7 +67,7 @@ class Surrogate(Method):
         labelled = (mine & o_B).numpy()
         s_N = s_B.numpy().astype(np.float64)
         if self.rule == "quantile_anchor":
-            rates = noise_rates.quantile_anchor(s_N[mine.numpy()], self.quantile)
+            rates = noise_rates.quantile_anchor(s_N[mine.numpy()], quantile=self.quantile)
         elif self.rule == "confident_learning":
             rates = noise_rates.confident_learning(s_N[labelled], r_B.numpy()[labelled])
         else:
