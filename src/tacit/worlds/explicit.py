@@ -48,8 +48,7 @@ def mar_noisy(
     check_unit("mar_noisy", rho01=rho01, rho10=rho10)
     scene = Scene.of(base, seeds, soft)
     propensity_N = propensity(style_logits(scene, length=length), rate)
-    rho01_N, rho10_N = np.full(scene.rows, rho01), np.full(scene.rows, rho10)
-    return labelled(scene, "mar_noisy", propensity_N, rho01_N, rho10_N)
+    return labelled(scene, "mar_noisy", propensity_N, rho01, rho10)
 
 
 def instance_noise(
@@ -81,19 +80,19 @@ def instance_noise(
 
 
 def labelled(
-    scene: Scene, name: str, propensity_N: FloatArray, rho01_N: FloatArray, rho10_N: FloatArray
+    scene: Scene, name: str, propensity_N: FloatArray, rho01: float | FloatArray, rho10: float | FloatArray
 ) -> World:
-    """A world of one explicit label: given with probability `propensity_N`, then r* flipped at the noise rates."""
+    """A world of one explicit label: given with probability `propensity_N`, r* flipped at rates for all or by row."""
     liked_SN = scene.liked()
     given_SN = scene.uniform("activity", scene.rows) < propensity_N
-    flipped_SN = scene.uniform("noise", scene.rows) < np.where(liked_SN == 1, rho01_N, rho10_N)
+    flipped_SN = scene.uniform("noise", scene.rows) < np.where(liked_SN == 1, rho01, rho10)
     label_SN = np.where(given_SN, liked_SN ^ flipped_SN, np.nan).astype(np.float32)
     truth = WorldTruth(
         liked_SN,
         scene.preference_N,
         propensity_N[None, :, None],
         np.zeros(1),
-        float(rho01_N.mean()),
-        float(rho10_N.mean()),
+        float(np.mean(rho01)),
+        float(np.mean(rho10)),
     )
     return assemble(scene, name, (Signal("rated", kind="explicit"),), label_SN[:, :, None], truth, {})

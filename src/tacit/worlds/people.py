@@ -55,9 +55,8 @@ def users(
         )
     scene = Scene.of(base, seeds, soft)
     asked_U: FloatArray = np.arange(1, people + 1, dtype=np.float64) ** -zipf
-    share_U: FloatArray = asked_U / asked_U.sum()
     prompts = int(scene.prompt_codes.max()) + 1
-    user_N = stream("users", 0).choice(people, size=prompts, p=share_U)[scene.prompt_codes]
+    user_N = stream("users", 0).choice(people, size=prompts, p=asked_U / asked_U.sum())[scene.prompt_codes]
     activity_U = stream("users", 1).beta(2, 3, size=people).clip(0.01, 0.99)
     taste_U = taste * stream("users", 2).normal(size=people)
 
@@ -71,14 +70,16 @@ def users(
     misclick_K = np.array([misclick])
     recorded_SNK = record(scene, liked_SN, propensity_1NK, misclick_K, np.array([1]))
 
-    truth = WorldTruth(liked_SN, _over_users(logits_N, taste_U, share_U), propensity_1NK, misclick_K)
+    truth = WorldTruth(liked_SN, _over_users(logits_N, taste_U, asked_U), propensity_1NK, misclick_K)
     columns = {"slot": surroundings.slot_N, "device": surroundings.device_N}
     signals = (Signal("copied"),)
     return assemble(scene, "users", signals, recorded_SNK, truth, columns, roles={"user_id": user_N})
 
 
-def _over_users(logits_N: FloatArray, taste_U: FloatArray, share_U: FloatArray) -> FloatArray:
+def _over_users(logits_N: FloatArray, taste_U: FloatArray, asked_U: FloatArray) -> FloatArray:
     """The mean preference [N] over users; golds repeat, so each value is computed once."""
     values, place_N = np.unique(logits_N, return_inverse=True)
-    mean = np.array([share_U @ sigmoid(value + taste_U) for value in values])
-    return mean[place_N.reshape(-1)]
+    # Both sums run in one order, so that a preference of 1 for everybody is 1 and not nearly 1.
+    mean = np.array([(asked_U * sigmoid(value + taste_U)).sum() for value in values]) / asked_U.sum()
+    over_users_N: FloatArray = mean[place_N.reshape(-1)]
+    return over_users_N

@@ -82,8 +82,7 @@ def alpha_noisy(
     check_unit("alpha_noisy", rho01=rho01, rho10=rho10)
     scene = Scene.of(base, seeds, soft)
     propensity_N = alpha_propensity(levels(base, scale), alpha, rate)
-    rho01_N, rho10_N = np.full(scene.rows, rho01), np.full(scene.rows, rho10)
-    return labelled(scene, "alpha_noisy", propensity_N, rho01_N, rho10_N)
+    return labelled(scene, "alpha_noisy", propensity_N, rho01, rho10)
 
 
 def levels(base: FeedbackLog, scale: Ends = None) -> FloatArray:
