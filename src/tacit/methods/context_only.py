@@ -1,0 +1,29 @@
+"""`context_only`: how far slot, device and time alone explain the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tacit.methods.method import Head, mean_rate
+from tacit.methods.naive import Naive
+from tacit.methods.observations import Observations
+from tacit.methods.primitives import logit
+
+
+@dataclass(frozen=True)
+class ContextOnly(Naive):
+    """Logistic regression of the naive label on the context, and nothing else; a constant without context.
+
+    Is the signal about users and slots, or about content? A reward model must beat this within prompts.
+    """
+
+    key: ClassVar[str] = "context_only"
+    needs: ClassVar[tuple[str, ...]] = ("signal", "context")
+    assumes: ClassVar[str] = "nothing: content-blind"
+    not_identified: ClassVar[str] = "preference: only context is seen"
+    citation: ClassVar[str] = "content-blind baseline"
+
+    def heads(self, obs: Observations) -> tuple[Head, ...]:
+        """One head that sees the context."""
+        return (Head("reward", "context", (logit(mean_rate(*obs.any_positive())),)),)

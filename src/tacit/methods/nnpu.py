@@ -1,0 +1,51 @@
+"""`nnpu`: positive-unlabelled learning whose risk on disliked rows is not let below zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from tacit.methods.method import Claim, Logits
+from tacit.methods.observations import Observations
+from tacit.methods.positive_unlabelled import partial_risks
+from tacit.methods.upu import UPU
+
+
+@dataclass(frozen=True)
+class NNPU(UPU):
+    """`upu` that stops fitting where the risk left over for disliked rows falls below zero, which only noise can do.
+
+    | Inputs | Labels |
+    |---|---|
+    | text; π, the share of liked responses, known or estimated first | any positive signal fired |
+
+    Rp = π·mean_P[softplus(−f)],  Rn = mean_A[softplus(f)] − π·mean_P[softplus(f)].
+    Loss: Rp + Rn while Rn ≥ −β, as `upu`; else −γ·Rn, a step back (`mode="ascent"`), or Rp alone (`mode="clamp"`, as in
+    published code for logs). Each member decides on its own rows of the batch. Biased in small samples, consistent.
+
+    Args:
+        beta: how far below zero Rn may go, 0 or more.
+        gamma: size of the step back.
+        mode: what happens below: "ascent" or "clamp".
+    """
+
+    beta: float = 0.0
+    gamma: float = 1.0
+    mode: Literal["ascent", "clamp"] = "ascent"
+
+    key: ClassVar[str] = "nnpu"
+    claims: ClassVar[Claim] = "consistent"
+    citation: ClassVar[str] = (
+        "Kiryo, Niu, du Plessis, Sugiyama, Positive-unlabeled learning with non-negative risk estimator, NeurIPS 2017, "
+        "arXiv 1703.00593"
+    )
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        """Rows of Rp + Rn, or of −γ·Rn (or Rp) for members whose Rn is below −β in this batch [..., B]."""
+        liked_B, disliked_B = partial_risks(logits["reward"], self._prior(obs), obs)
+        enough = obs.mean(disliked_B, obs.any_positive()[1]) >= -self.beta
+        below_B = -self.gamma * disliked_B if self.mode == "ascent" else liked_B
+        return torch.where(enough, liked_B + disliked_B, below_B)

@@ -1,0 +1,29 @@
+"""`prompt_only`: how far the prompt alone explains the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tacit.methods.method import Head, mean_rate
+from tacit.methods.naive import Naive
+from tacit.methods.observations import Observations
+from tacit.methods.primitives import logit
+
+
+@dataclass(frozen=True)
+class PromptOnly(Naive):
+    """Logistic regression of the naive label on the prompt's embedding, and nothing else.
+
+    All answers to a prompt get one score: within prompts it ranks by chance, and what it gains beyond is what prompts
+    give away about their users.
+    """
+
+    key: ClassVar[str] = "prompt_only"
+    assumes: ClassVar[str] = "nothing: content-blind"
+    not_identified: ClassVar[str] = "preference between answers: only the prompt is seen"
+    citation: ClassVar[str] = "content-blind baseline"
+
+    def heads(self, obs: Observations) -> tuple[Head, ...]:
+        """One head that sees the prompt."""
+        return (Head("reward", "prompt", (logit(mean_rate(*obs.any_positive())),)),)

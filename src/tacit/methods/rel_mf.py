@@ -1,0 +1,68 @@
+"""`rel_mf`: unbiased squared error for implicit feedback with known exposure (Saito et al. 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from tacit.methods.method import Claim, Level, Logits, Stage
+from tacit.methods.observations import Observations
+from tacit.methods.positive_unlabelled import PositiveUnlabelled
+from tacit.methods.sar_ipw import inverse_exposure
+from tacit.methods.stages.exposure import Exposure
+
+_JUDGED_FROM = 0.1
+"""Held-out rows are judged with propensities of at least this: a handful of tiny ones would decide alone."""
+
+
+@dataclass(frozen=True)
+class RelMF(PositiveUnlabelled):
+    """The squared twin of `sar_ipw`: error against what was liked, undone for the likes that did not show.
+
+    | Inputs | Labels |
+    |---|---|
+    | text; e = P(y=1 | r*=1, x, z), known or estimated first from context and style | any positive signal fired |
+
+    Loss, s = σ(f): (y/e)(1−s)² + (1−y/e)s² = s² − (y/e)(2s−1), e ← max(e, clip). Its expectation is the squared error
+    on r*, given the true e. With e = 1 it is the Brier score of the signal.
+
+    Published code for reward models took e from the label itself, which leaves the naive loss; a "dual" form that also
+    divides 1−y by 1−e is not unbiased, and is not offered.
+
+    Args:
+        clip: propensities below it count as this.
+        e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+    """
+
+    clip: float = 0.1
+    e_max: float | None = None
+
+    key: ClassVar[str] = "rel_mf"
+    level: ClassVar[Level] = "prob"
+    claims: ClassVar[Claim] = "clean_squared"
+    assumes: ClassVar[str] = "no misclicks; e is right, and above the clip"
+    not_identified: ClassVar[str] = "e from the signal alone: its level, and without context its shape"
+    citation: ClassVar[str] = (
+        "Saito, Yaginuma, Nishino, Sakata, Nakata, Unbiased recommender learning from missing-not-at-random implicit "
+        "feedback, WSDM 2020, arXiv 1909.03601"
+    )
+
+    def stages(self, obs: Observations) -> tuple[Stage, ...]:
+        """The label propensity."""
+        return (Stage(Exposure(self.e_max), ("e",)),)
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        """s² − (y/e)(2s−1) [..., B]."""
+        return _squared(logits, inverse_exposure(obs, self.clip))
+
+    def criterion(self, logits: Logits, obs: Observations) -> Tensor:
+        """The loss with e of .1 or more [..., B]."""
+        return _squared(logits, inverse_exposure(obs, max(self.clip, _JUDGED_FROM)))
+
+
+def _squared(logits: Logits, target_B: Tensor) -> Tensor:
+    s_B = torch.sigmoid(logits["reward"])
+    return s_B.square() - target_B * (2 * s_B - 1)

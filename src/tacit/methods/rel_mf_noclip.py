@@ -1,0 +1,25 @@
+"""`rel_mf_noclip`: `rel_mf` with propensities as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tacit.methods.rel_mf import RelMF
+
+
+@dataclass(frozen=True)
+class RelMFNoClip(RelMF):
+    """`rel_mf` that divides by every propensity, however small: no bias from clipping, all of its variance.
+
+    Published code calls it RMF, and calls the clipped one NCRMF.
+
+    Args:
+        clip: 1e-8, against division by 0 alone.
+        e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+    """
+
+    clip: float = 1e-8
+
+    key: ClassVar[str] = "rel_mf_noclip"
+    assumes: ClassVar[str] = "no misclicks; e is right"

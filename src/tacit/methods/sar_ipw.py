@@ -1,0 +1,77 @@
+"""`sar_ipw`: positive rows weighted by how rarely a like shows there (Bekker, Robberechts & Davis 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from tacit.methods.latent import implicit_nll
+from tacit.methods.method import Claim, Level, Logits, Stage
+from tacit.methods.observations import Observations
+from tacit.methods.positive_unlabelled import PositiveUnlabelled
+from tacit.methods.primitives import bce
+from tacit.methods.stages.exposure import Exposure
+
+_ALMOST_ONE = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class SARIPW(PositiveUnlabelled):
+    """A like that rarely shows counts for several when it does, and is taken off the silent rows.
+
+    | Inputs | Labels |
+    |---|---|
+    | text; e = P(y=1 | r*=1, x, z), known or estimated first from context and style | any positive signal fired |
+
+    Loss: bce(f, y/e), that is (1/e)·softplus(−f) + (1−1/e)·softplus(f) for a signal and softplus(f) for silence. Its
+    expectation is the logistic loss on r*, given the true e. It is unbounded below (targets exceed 1): held-out rows
+    are judged by −log P(y) with P(y=1) = e·σ(f), and `nonnegative` guards networks as in `nnpu`.
+
+    Relation: inverse propensity scoring for implicit signals; with one e for all rows it is `upu`, with e = 1 `naive`.
+
+    Args:
+        clip: propensities below it count as this.
+        nonnegative: take a step back when the part for disliked rows, Rn = mean[(1 − y/e)·softplus(f)], falls below 0.
+        e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+    """
+
+    clip: float = 0.05
+    nonnegative: bool = False
+    e_max: float | None = None
+
+    key: ClassVar[str] = "sar_ipw"
+    level: ClassVar[Level] = "prob"
+    claims: ClassVar[Claim] = "clean_risk"
+    assumes: ClassVar[str] = "no misclicks; e is right, and above the clip"
+    not_identified: ClassVar[str] = "e from the signal alone: its level, and without context its shape"
+    citation: ClassVar[str] = (
+        "Bekker, Robberechts, Davis, Beyond the selected completely at random assumption for learning from positive "
+        "and unlabeled data, ECML-PKDD 2019, arXiv 1809.03207"
+    )
+
+    def stages(self, obs: Observations) -> tuple[Stage, ...]:
+        """The label propensity."""
+        return (Stage(Exposure(self.e_max), ("e",)),)
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        """bce(f, y/e) [..., B]."""
+        target_B = inverse_exposure(obs, self.clip)
+        loss_B = bce(logits["reward"], target_B)
+        if not self.nonnegative:
+            return loss_B
+        disliked_B = (1 - target_B) * softplus(logits["reward"])
+        return torch.where(obs.mean(disliked_B, obs.any_positive()[1]) >= 0, loss_B, -disliked_B)
+
+    def criterion(self, logits: Logits, obs: Observations) -> Tensor:
+        """−log P(y), P(y=1) = e·σ(f) [..., B]."""
+        e_B = obs.column("e").clamp(min=self.clip, max=_ALMOST_ONE)
+        return implicit_nll(logits["reward"], torch.logit(e_B), obs.any_positive()[0])
+
+
+def inverse_exposure(obs: Observations, clip: float) -> Tensor:
+    """y / max(e, clip) [..., B], with E[y/e | r*] = r*."""
+    return obs.any_positive()[0] / obs.column("e").clamp(min=clip)
