@@ -82,7 +82,8 @@ def elkan_noto(s_N: ArrayLike, y_N: ArrayLike, *, rule: FrequencyRule = "e1") ->
 
     `e1` is the mean of s over labelled rows, `e2` the sum of s over labelled rows by that over all rows: both are
     c·E[r²]/E[r], too low unless every row is surely good or surely bad. `max` is the .99 quantile of s, right where
-    some rows are surely good; a plain logistic s overshoots it. The intervals cover chance alone.
+    some rows are surely good; a plain logistic s overshoots it. The intervals cover chance alone, `max` only
+    the chance of which rows came, not that of s.
 
     Args:
         s_N: held-out and calibrated.
@@ -102,15 +103,14 @@ def elkan_noto(s_N: ArrayLike, y_N: ArrayLike, *, rule: FrequencyRule = "e1") ->
         raise ConfigError(f"rule={rule!r}; expected one of {', '.join(get_args(FrequencyRule))}")
     s = probabilities(s_N, "score")
     y = positives_and_others(y_N, len(s))
-    if rule == "e1":
-        return normal(float(s[y].mean()), float(s[y].std()) / math.sqrt(int(y.sum())), least=0, most=1)
-    if rule == "e2":
-        total = float(s.sum())
+    if rule != "max":
+        total = float(y.sum()) if rule == "e1" else float(s.sum())
         if total == 0:
             raise DegenerateDataError("all scores are 0; expected P(y=1|x) of a model that was fitted")
         c = float(s[y].sum()) / total
-        # A ratio's error to first order: the root of the summed squares of (y−c)·s, by the denominator.
-        return normal(c, float(np.sqrt(np.sum(np.square((y - c) * s)))) / total, least=0, most=1)
+        # Both estimate E[s²]/E[s]; its influence function, with s learned from y freely, is (2sy − s² − cy)/E[s].
+        se = math.sqrt(float(np.sum(np.square(2 * s * y - s**2 - c * y)))) / total
+        return normal(c, se, least=0, most=1)
     spread = Z95 * math.sqrt(0.99 * 0.01 / len(s))  # how far the .99 quantile's own rank wanders
     low, value, high = np.quantile(s, [max(0.99 - spread, 0.0), 0.99, min(0.99 + spread, 1.0)])
     return Estimate(float(value), float(low), float(high))
@@ -224,5 +224,5 @@ def class_prior(
         check_prior(found.value, share)
         return found
     frequency = elkan_noto(s_N, y, rule=rule)
-    warn_of_overshoot(s_N, frequency.value)
+    warn_of_overshoot(s_N, frequency.high)  # by chance alone, half of the rows could lie above the value
     return prior_of_frequency(frequency, share)

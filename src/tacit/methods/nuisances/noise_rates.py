@@ -176,6 +176,9 @@ def noise_rates(
 ) -> NoiseRates:
     """Rates from features and labels: a cross-fitted, calibrated surrogate of P(r=1|x), then a rule.
 
+    The surrogate must be able to level off at rho10 and 1 − rho01. A logistic one with the default calibration cannot
+    and may find too little noise: give a tree, or calibration="isotonic".
+
     Args:
         x_ND: features.
         r_N: labels, NaN where unobserved: such rows are scored for the anchors but not learned from.
