@@ -1,9 +1,11 @@
 """Pairs of rows of one prompt, for losses that compare: every row with up to so many others of its prompt.
 
-Shapes: B rows, P ordered pairs.
+Shapes: B rows, P ordered pairs, G prompts, any leading dimensions (members).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,20 +45,103 @@ def ordered_pairs(group_B: Tensor, partners: int = PARTNERS) -> tuple[Tensor, Te
     return (torch.cat(first) if first else none), (torch.cat(second) if second else none)
 
 
-def row_means(value_P: Tensor, i_P: Tensor, rows: int) -> Tensor:
-    """Sum over the partners of each row divided by how many it has, [..., P] → [..., B]; 0 for a row without any."""
-    count_B = torch.zeros(rows, dtype=value_P.dtype).index_add_(
-        0, i_P, torch.ones_like(i_P, dtype=value_P.dtype)
-    )
-    total = torch.zeros(*value_P.shape[:-1], rows, dtype=value_P.dtype).index_add(-1, i_P, value_P)
-    return total / count_B.clamp(min=1)
+def row_means(value_P: Tensor, i_P: Tensor, rows: int, usable_P: Tensor | None = None) -> Tensor:
+    """Mean over the partners of each row, [..., P] → [..., B]; 0 for a row without any.
+
+    Args:
+        value_P: one number per pair.
+        i_P: the row that each pair belongs to.
+        rows: B.
+        usable_P: bool [..., P], pairs to be used; all, if None.
+    """
+    usable_P = torch.ones_like(i_P, dtype=torch.bool) if usable_P is None else usable_P
+    count_B = _added(usable_P.to(value_P.dtype), i_P, rows)
+    return _added(value_P * usable_P, i_P, rows) / count_B.clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The ordered pairs of a batch.
+
+    Attributes:
+        i_P, j_P: int64 [P], rows.
+        rows: B.
+        usable_P: bool [..., P], both rows are known and count for this member.
+    """
+
+    i_P: Tensor
+    j_P: Tensor
+    rows: int
+    usable_P: Tensor
+
+    def first(self, value_B: Tensor) -> Tensor:
+        """Of the rows i, [..., P]."""
+        return value_B.index_select(-1, self.i_P)
+
+    def second(self, value_B: Tensor) -> Tensor:
+        """Of the rows j, [..., P]."""
+        return value_B.index_select(-1, self.j_P)
+
+    def row_means(self, value_P: Tensor) -> Tensor:
+        """Mean of the usable pairs of each row [..., B]; 0 for a row without any."""
+        return row_means(value_P, self.i_P, self.rows, self.usable_P)
+
+    def averaged(self, value_P: Tensor, weight_P: Tensor, obs: Observations) -> Tensor:
+        """Row terms [..., B] whose mean over the rows that count is Σ w·v / Σ w over the usable pairs of the batch.
+
+        Every row counts its partners alike, so a prompt's pairs share the weight of its rows, however many there are.
+        0 everywhere where no pair has weight.
+        """
+        norm = obs.mean(self.row_means(weight_P))
+        return self.row_means(weight_P * value_P) / torch.where(norm > 0, norm, torch.ones_like(norm))
+
+
+def pairs_within(key: str, obs: Observations, known_B: Tensor) -> Pairs:
+    """The ordered pairs within each prompt of the batch.
+
+    Args:
+        key: of the method, for the message.
+        obs: of the batch, whole prompts.
+        known_B: bool [..., B], rows that may be in a pair; rows without weight may not.
+
+    Raises:
+        DegenerateDataError: prompts are not known.
+    """
+    i_P, j_P = ordered_pairs(require_groups(key, obs))
+    mine_B = known_B if obs.weight_B is None else known_B & (obs.weight_B > 0)
+    return Pairs(i_P, j_P, obs.n_rows, mine_B.index_select(-1, i_P) & mine_B.index_select(-1, j_P))
+
+
+def in_company(group_B: Tensor, known_B: Tensor) -> Tensor:
+    """Known rows of prompts with another known row, bool [..., B].
+
+    Example:
+        >>> in_company(torch.tensor([0, 0, 1, 1]), torch.tensor([True, True, True, False])).tolist()
+        [True, True, False, False]
+    """
+    code_B, G = _codes(group_B)
+    return known_B & (_added(known_B.to(torch.int64), code_B, G).index_select(-1, code_B) > 1)
+
+
+def in_contrast(group_B: Tensor, label_B: Tensor, known_B: Tensor) -> Tensor:
+    """Known rows of prompts in which both labels are known, bool [..., B].
+
+    Example:
+        >>> label, known = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.ones(4, dtype=torch.bool)
+        >>> in_contrast(torch.tensor([0, 0, 1, 1]), label, known).tolist()
+        [True, True, False, False]
+    """
+    code_B, G = _codes(group_B)
+    ones_G = _added((known_B & (label_B > 0)).to(torch.int64), code_B, G)
+    zeros_G = _added((known_B & (label_B <= 0)).to(torch.int64), code_B, G)
+    return known_B & ((ones_G > 0) & (zeros_G > 0)).index_select(-1, code_B)
 
 
 def require_groups(key: str, obs: Observations) -> Tensor:
     """The prompt of each row.
 
     Raises:
-        DegenerateDataError: prompts are not known, or none of them has two rows of different label.
+        DegenerateDataError: prompts are not known.
     """
     if obs.group_B is None:
         raise DegenerateDataError(
@@ -72,15 +157,20 @@ def refuse_unpaired(key: str, label_B: Tensor, known_B: Tensor, obs: Observation
         DegenerateDataError: otherwise.
     """
     group_B = require_groups(key, obs)
-    label_B, known_B = label_B.reshape(-1, group_B.shape[0]), known_B.reshape(-1, group_B.shape[0])
-    _, code_B = torch.unique(group_B, return_inverse=True)
-    ones = torch.zeros(int(code_B.max()) + 1, dtype=torch.bool)
-    zeros = ones.clone()
-    for label, known in zip(label_B, known_B.expand_as(label_B), strict=True):
-        ones[code_B[(label > 0) & known]] = True
-        zeros[code_B[(label <= 0) & known]] = True
-    if not bool((ones & zeros).any()):
+    if not bool(in_contrast(group_B, label_B, known_B).any()):
+        prompts = _codes(group_B)[1]
         raise DegenerateDataError(
-            f"{key}: none of {len(ones)} prompts has answers of both labels; pairs are taken within a prompt, so it "
+            f"{key}: none of {prompts} prompts has answers of both labels; pairs are taken within a prompt, so it "
             "needs several answers per prompt (is prompt_id missing?)"
         )
+
+
+def _codes(group_B: Tensor) -> tuple[Tensor, int]:
+    """Prompts numbered from 0, and how many there are."""
+    names_G, code_B = torch.unique(group_B, return_inverse=True)
+    return code_B, int(names_G.numel())
+
+
+def _added(value_P: Tensor, index_P: Tensor, size: int) -> Tensor:
+    """Sums of the values that share an index, [..., P] → [..., size]."""
+    return torch.zeros(*value_P.shape[:-1], size, dtype=value_P.dtype).index_add(-1, index_P, value_P)

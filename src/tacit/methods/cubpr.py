@@ -1,0 +1,87 @@
+"""`cubpr`: UBPR with bounded weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from tacit.errors import ConfigError
+from tacit.methods.method import Claim, Head, Level, Logits, Method, Stage
+from tacit.methods.observations import Observations
+from tacit.methods.pair_losses import pair_loss
+from tacit.methods.pairs import in_company, refuse_unpaired, require_groups
+from tacit.methods.stages.exposure import Exposure
+from tacit.methods.ubpr import unbiased_weights
+
+
+@dataclass(frozen=True)
+class CUBPR(Method):
+    """`ubpr` with small propensities raised to a floor and, if wanted, the loss of a pair kept above −beta.
+
+    | Inputs | Labels |
+    |---|---|
+    | f: text; e: P(signal given liked) | any positive signal fired; several answers per prompt |
+
+    Loss of row i: the mean over its partners j in the prompt of w·softplus(−(f_i − f_j)), or of
+    max(w·softplus(−(f_i − f_j)), −nn_beta), with w = (y_i/e_i)(1 − y_j/e_j), e ← max(e, clip).
+    Variance is paid for with bias: pairs below the floor count too little, and with nn_beta = 0 pairs in which both
+    answers were clicked count as nothing. Without `nn_beta` the loss is unbounded below, like `ubpr`'s; held-out rows
+    are judged with negative weights at 0.
+
+    Args:
+        clip: propensities below it count as this.
+        nn_beta: the least loss of a pair is −nn_beta; None: no limit.
+        e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+    """
+
+    clip: float = 0.1
+    nn_beta: float | None = None
+    e_max: float | None = None
+
+    key: ClassVar[str] = "cubpr"
+    needs: ClassVar[tuple[str, ...]] = ("signal", "propensity", "several answers per prompt")
+    level: ClassVar[Level] = "logit_shift"
+    claims: ClassVar[Claim] = "none"
+    by_group: ClassVar[bool] = True
+    assumes: ClassVar[str] = (
+        "e right and mostly above the floor; no misclicks; answers to one prompt react independently"
+    )
+    not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
+    citation: ClassVar[str] = "Saito, Unbiased pairwise learning from biased implicit feedback, ICTIR 2020"
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that no loss is above."""
+        super().__post_init__()
+        if self.nn_beta is not None and self.nn_beta < 0:
+            raise ConfigError(f"method cubpr: nn_beta is {self.nn_beta}, expected 0 or more, or None")
+
+    def heads(self, obs: Observations) -> tuple[Head, ...]:
+        """One reward head, from 0."""
+        return (Head("reward", "reward", (0.0,)),)
+
+    def stages(self, obs: Observations) -> tuple[Stage, ...]:
+        """The propensity e."""
+        return (Stage(Exposure(self.e_max), ("e",)),)
+
+    def check(self, obs: Observations) -> None:
+        """Some prompt has a clicked and a silent answer."""
+        refuse_unpaired(self.key, *obs.any_positive(), obs)
+
+    def counts(self, obs: Observations) -> Tensor:
+        """Visible rows of prompts with another visible row."""
+        return in_company(require_groups(self.key, obs), obs.any_positive()[1])
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        """Mean over the partners of the pairs' bounded losses [..., B]."""
+        pairs, weight_P = unbiased_weights(self.key, obs, self.clip)
+        f_B = logits["reward"]
+        value_P = weight_P * pair_loss(pairs.first(f_B), pairs.second(f_B))
+        return pairs.row_means(value_P if self.nn_beta is None else value_P.clamp(min=-self.nn_beta))
+
+    def criterion(self, logits: Logits, obs: Observations) -> Tensor:
+        """The loss with negative weights at 0 [..., B]; bounded below."""
+        pairs, weight_P = unbiased_weights(self.key, obs, self.clip)
+        f_B = logits["reward"]
+        return pairs.row_means(weight_P.clamp(min=0) * pair_loss(pairs.first(f_B), pairs.second(f_B)))

@@ -1,0 +1,74 @@
+"""`upl`: unbiased pairwise learning without negative weights; published as UPRL too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from tacit.methods.method import Claim, Head, Level, Logits, Method, Stage
+from tacit.methods.observations import Observations
+from tacit.methods.pair_losses import pair_loss
+from tacit.methods.pairs import in_company, refuse_unpaired, require_groups
+from tacit.methods.stages.exposure import Exposure
+from tacit.methods.stages.relevance import Relevance
+from tacit.methods.ubpr import silent_weights
+
+
+@dataclass(frozen=True)
+class UPL(Method):
+    """Clicked answers against silent ones, each silent one by how probable it is that it is disliked.
+
+    | Inputs | Labels |
+    |---|---|
+    | f, q: text; e: P(signal given liked) | any positive signal fired; several answers per prompt |
+
+    Loss of row i: the mean over its partners j in the prompt of
+        (y_i/e_i)·(1−y_j)·(1−q_j)/(1−q_j e_j)·softplus(−(f_i − f_j)),
+    q = P(r*=1 | x) from a pointwise head fitted first, out of fold, by inverse propensities. The fraction is
+    P(r*_j=0 | y_j=0), so weights lie in [0, 1/e_i]. With e and q right the expectation is `ubpr`'s,
+    r_i(1−r_j)·softplus(−(f_i − f_j)), at a variance that is nowhere larger.
+
+    Relations: q = 0 is `bpr` weighted by 1/e_i.
+
+    Args:
+        clip: propensities below it count as this.
+        e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+    """
+
+    clip: float = 0.1
+    e_max: float | None = None
+
+    key: ClassVar[str] = "upl"
+    needs: ClassVar[tuple[str, ...]] = ("signal", "propensity", "several answers per prompt")
+    level: ClassVar[Level] = "logit_shift"
+    claims: ClassVar[Claim] = "clean_pairs"
+    by_group: ClassVar[bool] = True
+    assumes: ClassVar[str] = (
+        "e and the pointwise relevance right; no misclicks; answers to one prompt react independently"
+    )
+    not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
+    citation: ClassVar[str] = "Ren, Tang, Rong, Zhu, SIGIR 2023, arXiv 2304.05066"
+
+    def heads(self, obs: Observations) -> tuple[Head, ...]:
+        """One reward head, from 0."""
+        return (Head("reward", "reward", (0.0,)),)
+
+    def stages(self, obs: Observations) -> tuple[Stage, ...]:
+        """The propensity e, then the pointwise relevance q."""
+        return (Stage(Exposure(self.e_max), ("e",)), Stage(Relevance(self.clip), ("relevance",)))
+
+    def check(self, obs: Observations) -> None:
+        """Some prompt has a clicked and a silent answer."""
+        refuse_unpaired(self.key, *obs.any_positive(), obs)
+
+    def counts(self, obs: Observations) -> Tensor:
+        """Visible rows of prompts with another visible row."""
+        return in_company(require_groups(self.key, obs), obs.any_positive()[1])
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        """Mean over the partners of the weighted pair losses [..., B]; never negative."""
+        pairs, weight_P = silent_weights(self.key, obs, self.clip, obs.column("relevance"))
+        f_B = logits["reward"]
+        return pairs.row_means(weight_P * pair_loss(pairs.first(f_B), pairs.second(f_B)))
