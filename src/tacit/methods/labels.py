@@ -14,16 +14,46 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from tacit.errors import ConfigError
 from tacit.methods.method import refuse_degenerate
 from tacit.methods.observations import Observations
-from tacit.methods.primitives import log_sigmoid
+from tacit.methods.primitives import bce, log_sigmoid
 
-_TINY = 1e-12
+_SMALLEST = 1e-38
+"""The least normal number of float32: where a rate is 0, what its logarithm would be is not asked for."""
 
 
 def inverse_propensity(obs: Observations, clip: float) -> Tensor:
     """o / max(p, clip) [..., B]."""
-    return obs.explicit()[1].to(obs.signals_BK.dtype) / obs.column("p").clamp(min=clip)
+    return observed(obs) / obs.column("p").clamp(min=clip)
+
+
+def observed(obs: Observations) -> Tensor:
+    """o, whether a label was given, as 0.0 and 1.0 [..., B]."""
+    return obs.explicit()[1].to(obs.signals_BK.dtype)
+
+
+def self_normalised(weight_B: Tensor, obs: Observations) -> Tensor:
+    """w / mean(w) [..., B], the mean over the rows of the batch that count; 0 where all weights are 0.
+
+    The mean of w/mean(w)·l is Σwl/Σw, which does not change when w is multiplied by a constant.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> self_normalised(torch.tensor([2.0, 6.0]), observations(torch.tensor([1.0, 0.0]))).tolist()
+        [0.5, 1.5]
+    """
+    mean = obs.mean(weight_B)
+    return weight_B / torch.where(mean > 0, mean, torch.ones_like(mean))
+
+
+def snips_bce(f_B: Tensor, obs: Observations, clip: float) -> Tensor:
+    """(w/mean(w))·bce(f, r) [..., B], w = o/max(p, clip): bounded below, whatever the propensities are.
+
+    Swaminathan & Joachims, NeurIPS 2015; here the yardstick of held-out rows.
+    """
+    return self_normalised(inverse_propensity(obs, clip), obs) * bce(f_B, obs.explicit()[0])
 
 
 def corrected_label(obs: Observations, rho01: Tensor | float, rho10: Tensor | float) -> Tensor:
@@ -47,8 +77,7 @@ def forward_nll(f_B: Tensor, r_B: Tensor, rho01: Tensor | float, rho10: Tensor |
         >>> round(sum((-nll).exp().item() for nll in both), 12)
         1.0
     """
-    low, high = _log(rho01, f_B), _log(rho10, f_B)
-    keep_low, keep_high = torch.log1p(-low.exp()), torch.log1p(-high.exp())
+    (low, keep_low), (high, keep_high) = _logs(rho01, f_B), _logs(rho10, f_B)
     liked, disliked = log_sigmoid(f_B), -softplus(f_B)
     log_one = torch.logaddexp(keep_low + liked, high + disliked)
     log_zero = torch.logaddexp(low + liked, keep_high + disliked)
@@ -64,5 +93,18 @@ def refuse_unlabelled(key: str, obs: Observations) -> None:
     refuse_degenerate(key, *obs.explicit())
 
 
-def _log(rate: Tensor | float, like: Tensor) -> Tensor:
-    return torch.as_tensor(rate, dtype=like.dtype).clamp(min=_TINY).log()
+def refuse_clip(key: str, clip: float) -> None:
+    """Raise unless propensities can be clipped there.
+
+    Raises:
+        ConfigError: a clip outside (0, 1].
+    """
+    if not 0 < clip <= 1:
+        raise ConfigError(f"method {key}: clip is {clip!r}, expected a propensity above 0 and at most 1")
+
+
+def _logs(rate: Tensor | float, like: Tensor) -> tuple[Tensor, Tensor]:
+    """log ρ and log(1 − ρ). log 0 is −inf, which logaddexp leaves out exactly, gradient included."""
+    rate = torch.as_tensor(rate, dtype=like.dtype)
+    log = torch.where(rate > 0, rate.clamp(min=_SMALLEST).log(), -torch.inf)
+    return log, torch.log1p(-rate)

@@ -1,4 +1,4 @@
-"""Surrogate of the noisy label, P(r=1 | x): makes the columns `noisy`, `rho01` and `rho10`."""
+"""Surrogate of the noisy label, P(r=1 | x): makes the column `noisy`, and `rho01` and `rho10` where asked for."""
 
 from __future__ import annotations
 
@@ -24,17 +24,20 @@ class Surrogate(Method):
     Loss: bce(n, r) on labelled rows.
 
     Args:
-        rule: how noise rates are read off the out-of-fold surrogate; see `tacit.methods.nuisances`.
+        rule: how noise rates are read off the out-of-fold surrogate; see `tacit.methods.nuisances`. None: they are
+            not asked for, and no columns `rho01` and `rho10` are made.
         quantile: of the anchors, for `rule="quantile_anchor"`.
     """
 
-    rule: NoiseRule = "quantile_anchor"
+    rule: NoiseRule | None = "quantile_anchor"
     quantile: float = 0.97
 
     key: ClassVar[str] = "surrogate"
     setting: ClassVar[Setting] = "explicit"
     needs: ClassVar[tuple[str, ...]] = ("label",)
-    assumes: ClassVar[str] = "noise rates constant; some responses that everybody likes and some that nobody does"
+    assumes: ClassVar[str] = (
+        "noise rates constant; some responses that everybody likes and some that nobody does"
+    )
     not_identified: ClassVar[str] = "noise apart from disagreement"
     citation: ClassVar[str] = "Liu & Tao 2016; Northcutt et al. 2021; Yao et al. 2020"
     reward_heads: ClassVar[tuple[str, ...]] = ("surrogate",)
@@ -62,6 +65,8 @@ class Surrogate(Method):
     def nuisances(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
         """`noisy` [B], `rho01` [1] and `rho10` [1]."""
         s_B = torch.sigmoid(logits["surrogate"])
+        if self.rule is None:
+            return {"noisy": s_B}
         mine = torch.ones_like(s_B) > 0 if obs.weight_B is None else obs.weight_B > 0
         r_B, o_B = obs.explicit()
         labelled = (mine & o_B).numpy()

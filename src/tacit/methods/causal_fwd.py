@@ -1,0 +1,33 @@
+"""`causal_fwd`: CausalRM's nuisances with a proper likelihood of the noisy label; the family's recommended form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from tacit.methods.causal_ips import CausalIPS
+from tacit.methods.method import Claim, Logits
+from tacit.methods.observations import Observations
+
+
+@dataclass(frozen=True)
+class CausalForward(CausalIPS):
+    """Ratings are noisy and given by choice: weigh them, and explain each as a true opinion seen through noise.
+
+    | Inputs | Labels |
+    |---|---|
+    | f: text; p: text and context | an explicit label 0/1, missing where none was given |
+
+    Loss: −(o/p̂)·log P(r | x),  P(r=1 | x) = (1 − ρ01)σ(f) + ρ10(1 − σ(f)). Not an unbiased estimate of the clean risk,
+    but its minimiser is r(x) for any positive weights, and it is bounded below: a memorised row does no more harm than
+    elsewhere, which cannot be said of `causal_ips` and `causal_dr`. Without weights it is `forward_correction`.
+    """
+
+    key: ClassVar[str] = "causal_fwd"
+    claims: ClassVar[Claim] = "consistent"
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        """(o/p)·(−log P(r | x)) [..., B]."""
+        return self.criterion(logits, obs)
