@@ -76,6 +76,9 @@ class Method:
         exchangeable: its reward and propensity heads can change places when they see the same features.
         reward_heads: heads that `reward` reads.
         calibrated: heads that get a temperature; None: all that see features.
+        comparable: the criterion can compare capacities; else the first candidate is taken.
+        sketch: so many leading coordinates of the text's features reach the loss as columns `sketch0`.., for methods
+            that compare neighbours.
     """
 
     key: ClassVar[str]
@@ -93,6 +96,8 @@ class Method:
     exchangeable: ClassVar[bool] = False
     reward_heads: ClassVar[tuple[str, ...]] = ("reward",)
     calibrated: ClassVar[tuple[str, ...] | None] = None
+    comparable: ClassVar[bool] = True
+    sketch: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

@@ -29,6 +29,7 @@ from tacit.training.heads import (
     join_rows,
     select_members,
 )
+from tacit.training.sketch import sketch
 from tacit.training.temperature import Calibration, judge, neutral
 from tacit.training.views import Views
 
@@ -165,6 +166,8 @@ def train(
     order = torch.nonzero(plan.train_MN.any(0))[:, 0]
     weight_MN = (plan.train_MN & method.counts(obs)).to(torch.float32)
     obs = replace(obs, weight_B=weight_MN)
+    if method.sketch and "sketch0" not in obs.columns:
+        obs = obs.with_columns(**sketch(views["reward"], obs.n_rows, method.sketch))
     # The mean over a member's own rows: batches are shared, so the divisor is its expected share of one.
     share_M = weight_MN.sum(1) / max(1, order.numel())
     held_out = _held_out_sets(plan)

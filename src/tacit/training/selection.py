@@ -136,10 +136,14 @@ def _candidates(
         return {(): CANDIDATES[()] if config.weight_decay is None else (config.weight_decay,)}
     sizes = tuple(CANDIDATES) if config.hidden is None else (config.hidden,)
     default = CANDIDATES[(64, 16)]
-    return {
+    candidates = {
         hidden: CANDIDATES.get(hidden, default) if config.weight_decay is None else (config.weight_decay,)
         for hidden in sizes
     }
+    if method.comparable:
+        return candidates
+    first = next(iter(candidates))
+    return {first: candidates[first][:1]}
 
 
 def _recalibrated(
