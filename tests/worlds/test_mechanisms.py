@@ -222,6 +222,18 @@ def test_users_differ_in_taste_and_the_preference_is_their_mean():
     assert np.array_equal(hard, HARD.gold_values()[0])
 
 
+def test_each_user_has_an_activity_of_their_own_beside_slot_and_device():
+    world = worlds.make("users", SOFT, seeds=1)
+    user_N = np.array(world.log.column("user_id"))
+    context = worlds.make("context", SOFT, seeds=1)
+    screen_N = logit(context.truth.propensity_SNK[0, :, 0])
+    screen_N -= 0.8 * context.log.context_columns()["activity"]
+    own_N = logit(world.truth.propensity_SNK[0, :, 0]) - screen_N
+    by_user = [own_N[user_N == user] for user in np.unique(user_N)]
+    assert max(np.ptp(values) for values in by_user) < 1e-9
+    assert np.std([values[0] for values in by_user]) == pytest.approx(1.0, abs=0.3)  # of logit Beta(2, 3)
+
+
 # ---- the papers' simulators
 
 

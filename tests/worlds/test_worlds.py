@@ -146,6 +146,15 @@ def test_the_misclick_rate_changes_signals_only_where_they_are_not_due(name):
         assert before[~due_SN].sum() == 0 and after[~due_SN].mean() == pytest.approx(0.2, abs=0.02)
 
 
+def test_mistakes_are_not_made_by_those_who_would_have_acted():
+    rows = len(HARD)
+    acted, slipped = (
+        worlds.make("scar", regraded(HARD, np.full(rows, gold)), seeds=1, c=0.3, misclick=0.3).signals_SNK
+        for gold in (1.0, 0.0)
+    )
+    assert (acted * slipped).mean() == pytest.approx(0.09, abs=0.02)
+
+
 def test_the_noise_rates_change_neither_preference_nor_who_labels():
     little, much = (worlds.make("mar_noisy", SOFT, seeds=2, rho10=rate) for rate in (0.0, 0.4))
     assert np.array_equal(little.truth.liked_SN, much.truth.liked_SN)
