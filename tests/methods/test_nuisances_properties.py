@@ -92,6 +92,36 @@ def test_scores_that_are_all_alike_leave_no_signal_up_to_rounding():
             noise_rates.quantile_anchor(np.full(7, level))
 
 
+def test_gold_rates_divide_by_their_own_class():
+    gold_n, r_n = np.repeat([1.0, 0.0], [10, 40]), np.ones(50)
+    r_n[:2] = 0  # 2 of 10 good rows missed
+    r_n[20:] = 0  # 10 of 40 bad rows liked
+    rates = noise_rates.from_gold(r_n, gold_n)
+    assert (rates.rho01, rates.rho10) == (0.2, 0.25)
+    for rate, (low, high) in ((0.2, rates.rho01_interval), (0.25, rates.rho10_interval)):
+        assert 0 < low < rate < high < 1
+
+
+def test_a_row_sure_of_both_classes_counts_for_the_likelier():
+    with pytest.raises(IdentificationError, match="rho01=1 and rho10=1"):
+        noise_rates.confident_learning([0.4, 0.45, 0.55, 0.6], [1, 1, 0, 0])
+
+
+def test_overshoot_is_warned_of_above_a_tenth_of_the_rows():
+    class_prior.warn_of_overshoot(np.repeat([0.5, 0.1], [10, 90]), 0.3)
+    with pytest.warns(IdentificationWarning, match="11% of rows"):
+        class_prior.warn_of_overshoot(np.repeat([0.5, 0.1], [11, 89]), 0.3)
+
+
+def test_a_surrogate_against_the_labels_leaves_the_mean():
+    from sklearn.tree import DecisionTreeClassifier
+
+    # Each group of four has two ones, so what a group lacks, the others have in excess: the tree learns the reverse.
+    x_ND, y_N = np.zeros((40, 1)), np.tile([1, 1, 0, 0], 10)
+    p_N, _ = out_of_fold(x_ND, y_N, np.arange(40), classifier=DecisionTreeClassifier(), seed=1)
+    assert p_N == pytest.approx(0.5, abs=0.05)
+
+
 def test_published_names_are_turned_round_and_logged(caplog):
     with caplog.at_level(logging.WARNING, logger="tacit"):
         rates = noise_rates.from_published({"r10": 0.1, "r01": 0.2, "lr": 1e-3})

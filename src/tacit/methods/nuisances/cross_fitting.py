@@ -154,8 +154,7 @@ def _calibrated(f_n: Floats, label_n: Bools, judged_M: Floats, calibration: Cali
         return np.asarray(rising.fit(f_n, label_n).predict(judged_M), dtype=np.float64)
     target_n = softened(label_n)
     scale, level = logistic(np.column_stack([f_n, np.ones_like(f_n)]), target_n)
-    if (
-        scale <= 0
-    ):  # nothing learned: scores against the labels are chance, and the mean is the best that is known
+    # Scores against the labels, out of fold, are chance: the mean is the best that is known.
+    if scale <= 0:
         return np.full(len(judged_M), target_n.mean())
     return sigmoid(scale * judged_M + level)

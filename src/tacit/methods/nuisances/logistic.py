@@ -62,4 +62,6 @@ def logistic(x_nF: Floats, target_n: Floats) -> Floats:
         else:
             break  # no descent left that float64 can see
         w_F, now = w_F - step_F, after
+        if np.abs(step_F).max() < 1e-14 * np.abs(w_F).max():
+            break  # rounding moves the coefficients by more
     return np.asarray(w_F / size_F)
