@@ -1,0 +1,223 @@
+"""Checks of the loss as a function of tensors: shapes, finite numbers, members and rows that do not meet.
+
+Shapes: B rows of a batch, K signals, M members, C candidates of a temperature.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from tacit.errors import DataError
+from tacit.methods import Head, Method, Observations, observations
+from tacit.testing.trials import random_logits, refuse, trial, with_nuisances
+
+ROWS, MEMBERS, CANDIDATES = 24, 3, 2
+EXTREMES = (-50.0, 0.0, 50.0)
+_CLOSE = 1e-9
+
+
+def batch(method: Method) -> Observations:
+    """The first rows of a trial log, float64, with the columns that the method's stages make."""
+    obs = trial(method).observations(torch.float64, gold=method.reads_gold).rows(torch.arange(ROWS))
+    return with_nuisances(method, obs)
+
+
+def check_shapes(method: Method) -> None:
+    """Loss and criterion take logits [B], [M, B] and [C, M, B] and give one number per row, the same in each.
+
+    The criterion must also take one head [C, M, B] beside others [M, B]: so temperatures are searched.
+
+    Raises:
+        ConformanceError: another shape, or another number.
+    """
+    check = "check_shapes"
+    obs = batch(method)
+    heads = method.heads(obs)
+    logits = random_logits(heads, (CANDIDATES, MEMBERS), ROWS, 1)
+    seen = with_nuisances(method, obs, MEMBERS)
+    for name, value in (("loss", method.loss), ("criterion", method.criterion)):
+        everything = value(logits, seen)
+        _same_shape(check, method, name, everything, (CANDIDATES, MEMBERS, ROWS))
+        for c, m in itertools.product(range(CANDIDATES), range(MEMBERS)):
+            one = {head: part[c] for head, part in logits.items()}
+            members = value(one, seen)
+            _same_shape(check, method, name, members, (MEMBERS, ROWS))
+            alone = value({head: part[m] for head, part in one.items()}, _member(seen, m))
+            _same_shape(check, method, name, alone, (ROWS,))
+            for found in (everything[c, m], members[m]):
+                if not torch.allclose(found, alone, rtol=_CLOSE, atol=_CLOSE):
+                    raise refuse(
+                        check,
+                        method,
+                        f"{name} of a member alone differs by {_gap(found, alone):.2g} from its row in a "
+                        "stack of members; broadcast over leading dimensions, and take means over the last one only",
+                    )
+    base = {head: part[0] for head, part in logits.items()}
+    for head in heads:
+        scaled = method.calibrated is None or head.name in method.calibrated
+        if head.view != "none" and scaled:
+            found = method.criterion({**base, head.name: logits[head.name]}, seen)
+            try:
+                _same_shape(check, method, "criterion", found, (CANDIDATES, MEMBERS, ROWS))
+            except AssertionError as error:
+                raise refuse(
+                    check,
+                    method,
+                    f"with head {head.name!r} alone [C, M, B], {error}; a head that the criterion does not "
+                    "read cannot get a temperature: leave it out of `calibrated`",
+                ) from None
+    if tuple(method.reward(logits).shape) != (CANDIDATES, MEMBERS, ROWS) and any(
+        head.view != "none" for head in heads if head.name in method.reward_heads
+    ):
+        raise refuse(
+            check, method, f"reward() has shape {tuple(method.reward(logits).shape)}, expected [C, M, B]"
+        )
+    if any(head.view != "none" for head in heads) and method.calibrated != ():
+        try:  # recalibration after the fit judges the rows of all members together: no refreshed columns
+            method.criterion({head: part[0, 0] for head, part in logits.items()}, obs)
+        except DataError as error:
+            raise refuse(check, method, f"the criterion needs a column of refresh(): {error}") from None
+
+
+def check_finite_gradients(method: Method) -> None:
+    """At logits of ±50 in float32, loss, criterion and gradients are finite whatever was observed.
+
+    Every pattern of signals (0, 1, missing) meets extremes of every head; then each pattern alone (no positive, nothing
+    observed, all positive), a single row, and a batch in which no row counts.
+
+    Raises:
+        ConformanceError: a number that is not finite.
+    """
+    check = "check_finite_gradients"
+    for label, obs, extremes in _extreme_batches(method):
+        logits = {name: value.requires_grad_() for name, value in extremes.items()}
+        for name, value in (("loss", method.loss), ("criterion", method.criterion)):
+            found = value(logits, obs)
+            if not bool(torch.isfinite(found).all()):
+                raise refuse(check, method, f"{name} is {_worst(found)} ({label}); stay in log space")
+            if not found.requires_grad:
+                continue
+            slopes = torch.autograd.grad(found.sum(), list(logits.values()), allow_unused=True)
+            for head, slope in zip(logits, slopes, strict=True):
+                if slope is not None and not bool(torch.isfinite(slope).all()):
+                    raise refuse(
+                        check,
+                        method,
+                        f"gradient of the {name} by {head!r} is {_worst(slope)} ({label}); stay in log "
+                        "space, and remember that torch.where passes NaN gradients of the branch not taken",
+                    )
+        biases = [bias for head in method.heads(obs) for bias in head.bias]
+        if not all(abs(bias) < float("inf") for bias in biases):  # NaN too
+            raise refuse(
+                check, method, f"heads() starts at {biases} ({label}); clip the rate before its logit"
+            )
+
+
+def check_member_independence(method: Method) -> None:
+    """A member's loss depends on its own logits and its own rows alone.
+
+    Batches are shared: they hold rows that some members hold out. Such a row has `weight_B` 0 for the member, and
+    neither its label nor its logit may move the member's loss on other rows, through a mean, a rank or a pair.
+
+    Raises:
+        ConformanceError: it does.
+    """
+    check = "check_member_independence"
+    obs = batch(method)
+    generator = torch.Generator().manual_seed(2)
+    weight_MB = (torch.rand(MEMBERS, ROWS, generator=generator) < 0.7).to(torch.float64)
+    obs = replace(with_nuisances(method, obs, MEMBERS), weight_B=weight_MB)
+    logits = random_logits(method.heads(obs), (MEMBERS,), ROWS, 6)
+    before_MB = method.loss(logits, obs)
+
+    others = {name: value.clone() for name, value in logits.items()}
+    for value in others.values():
+        value[1:] = value[1:] * -2 + 1
+    moved = _gap(method.loss(others, obs)[0], before_MB[0])
+    if moved > _CLOSE:
+        raise refuse(
+            check,
+            method,
+            f"the loss of one member moves by {moved:.2g} when the logits of others change; reduce over "
+            "the last dimension only",
+        )
+    mine_B = weight_MB[0] > 0
+    foreign = {name: value.clone() for name, value in logits.items()}
+    for head in method.heads(obs):
+        if head.view != "none":
+            foreign[head.name][0, ~mine_B] = foreign[head.name][0, ~mine_B] * -3 + 2
+    flipped = torch.where(mine_B[:, None], obs.signals_BK, (1 - obs.signals_BK) * obs.visible_BK)
+    for what, trial_logits, seen in (
+        ("logits", foreign, obs),
+        ("labels", logits, replace(obs, signals_BK=flipped)),
+    ):
+        moved = _gap(method.loss(trial_logits, seen)[0, mine_B], before_MB[0, mine_B])
+        if moved > _CLOSE:
+            raise refuse(
+                check,
+                method,
+                f"the loss of a member moves by {moved:.2g} with the {what} of rows that it holds out "
+                "(weight_B = 0); take batch statistics with obs.mean(...) or weight_B",
+            )
+
+
+def _extreme_batches(method: Method) -> Iterator[tuple[str, Observations, dict[str, Tensor]]]:
+    made = trial(method)
+    K = len(made.polarity)
+    healthy = with_nuisances(method, made.observations(gold=method.reads_gold), 1)
+    heads = method.heads(healthy)
+    outputs = sum(len(head.bias) for head in heads)
+    combinations = list(itertools.islice(itertools.product(EXTREMES, repeat=outputs), 243))
+    patterns = torch.tensor(list(itertools.product((0.0, 1.0, float("nan")), repeat=K)))
+    for label, chosen in [("all patterns of signals", patterns)] + [
+        (f"every row has signals {pattern.tolist()}", pattern[None]) for pattern in patterns
+    ]:
+        rows = [(signals, values) for values in combinations for signals in chosen]
+        for label_, kept in ((label, rows), (f"{label}, a single row", rows[-1:])):
+            signals_BK = torch.stack([signals for signals, _ in kept])
+            B = len(kept)
+            obs = observations(
+                signals_BK,
+                polarity=made.polarity,
+                groups=torch.arange(B) // 3,
+                gold=(torch.arange(B) % 2).float() if method.reads_gold else None,
+                columns=healthy.rows(torch.arange(B) % healthy.n_rows).columns,
+            )
+            logits = _stacked(heads, torch.tensor([values for _, values in kept]))
+            yield label_, obs, logits
+            yield f"{label_}, none of which counts", replace(obs, weight_B=torch.zeros(1, B)), logits
+
+
+def _stacked(heads: tuple[Head, ...], values_BO: Tensor) -> dict[str, Tensor]:
+    """Columns of extremes dealt out to the heads, [1, B] or [1, B, K]."""
+    logits, start = {}, 0
+    for head in heads:
+        stop = start + len(head.bias)
+        own = values_BO[:, start:stop]
+        logits[head.name] = (own[:, 0] if head.scalar else own)[None].clone()
+        start = stop
+    return logits
+
+
+def _member(obs: Observations, m: int) -> Observations:
+    return obs.members(torch.tensor([m])).flat()
+
+
+def _same_shape(check: str, method: Method, name: str, found: Tensor, expected: tuple[int, ...]) -> None:
+    if tuple(found.shape) != expected:
+        raise refuse(
+            check, method, f"{name} has shape {tuple(found.shape)}, expected {expected}: one number per row"
+        )
+
+
+def _gap(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max()) if one.numel() else 0.0
+
+
+def _worst(value: Tensor) -> float:
+    return float(value[~torch.isfinite(value)][0])
