@@ -6,29 +6,124 @@ from collections.abc import Mapping
 from typing import Any
 
 from tacit.errors import ConfigError
+from tacit.methods.backward_correction import BackwardCorrection
+from tacit.methods.bpr import BPR
+from tacit.methods.bradley_terry import BradleyTerry
+from tacit.methods.causal_dr import CausalDR
+from tacit.methods.causal_fwd import CausalForward
+from tacit.methods.causal_ips import CausalIPS
+from tacit.methods.co_teaching import CoTeaching
+from tacit.methods.codis import CoDis
 from tacit.methods.constant import Constant
+from tacit.methods.context_only import ContextOnly
+from tacit.methods.counter_if import CounterIF
+from tacit.methods.cubpr import CUBPR
+from tacit.methods.cvib import CVIB
+from tacit.methods.divide_mix import DivideMix
+from tacit.methods.dr import DR
+from tacit.methods.dr_jl import DRJL
+from tacit.methods.elkan_noto import ElkanNoto
+from tacit.methods.eps_softmax import EpsSoftmax
+from tacit.methods.forward_correction import ForwardCorrection
 from tacit.methods.identification import Identifiability, identifiability_rank
+from tacit.methods.ilde import ILDE
 from tacit.methods.implicit_rm import ImplicitRM
+from tacit.methods.ips import IPS
+from tacit.methods.ips_bt import IPSBT
+from tacit.methods.kmeidtm import KMEIDTM
+from tacit.methods.kto import KTO
+from tacit.methods.label_wave import LabelWave
 from tacit.methods.latent import STRATA, strata
+from tacit.methods.latent_em import LatentEM
 from tacit.methods.latent_ml import LatentML
 from tacit.methods.length import Length
-from tacit.methods.method import Head, Method
+from tacit.methods.method import Head, Method, Stage
+from tacit.methods.mrdr import MRDR
+from tacit.methods.multi_dr import MultiDR
+from tacit.methods.multi_ips import MultiIPS
 from tacit.methods.naive import Naive
+from tacit.methods.naive_observed import NaiveObserved
+from tacit.methods.nnpu import NNPU
 from tacit.methods.observations import Observations, observations
 from tacit.methods.oracle import Oracle
+from tacit.methods.prompt_only import PromptOnly
+from tacit.methods.pu_balanced import PUBalanced
+from tacit.methods.recrec_f import ReCRecF
+from tacit.methods.recrec_i import ReCRecI
+from tacit.methods.rel_mf import RelMF
+from tacit.methods.rel_mf_noclip import RelMFNoClip
+from tacit.methods.robust_bt import RobustBT
+from tacit.methods.robust_divide_mix import RobustDivideMix
+from tacit.methods.sar_em import SAREM
+from tacit.methods.sar_ipw import SARIPW
+from tacit.methods.snips import SNIPS
+from tacit.methods.stable_dr import StableDR
+from tacit.methods.ubpr import UBPR
+from tacit.methods.upl import UPL
+from tacit.methods.upu import UPU
+from tacit.methods.vpu import VPU
+from tacit.methods.wmf import WMF
 
 __all__ = [
+    "BPR",
+    "CUBPR",
+    "CVIB",
+    "DR",
+    "DRJL",
+    "ILDE",
+    "IPS",
+    "IPSBT",
+    "KMEIDTM",
+    "KTO",
+    "MRDR",
+    "NNPU",
+    "SAREM",
+    "SARIPW",
+    "SNIPS",
     "STRATA",
+    "UBPR",
+    "UPL",
+    "UPU",
+    "VPU",
+    "WMF",
+    "BackwardCorrection",
+    "BradleyTerry",
+    "CausalDR",
+    "CausalForward",
+    "CausalIPS",
+    "CoDis",
+    "CoTeaching",
     "Constant",
+    "ContextOnly",
+    "CounterIF",
+    "DivideMix",
+    "ElkanNoto",
+    "EpsSoftmax",
+    "ForwardCorrection",
     "Head",
     "Identifiability",
     "ImplicitRM",
+    "LabelWave",
+    "LatentEM",
     "LatentML",
     "Length",
     "Method",
+    "MultiDR",
+    "MultiIPS",
     "Naive",
+    "NaiveObserved",
     "Observations",
     "Oracle",
+    "PUBalanced",
+    "PromptOnly",
+    "ReCRecF",
+    "ReCRecI",
+    "RelMF",
+    "RelMFNoClip",
+    "RobustBT",
+    "RobustDivideMix",
+    "StableDR",
+    "Stage",
     "available",
     "get",
     "identifiability_rank",
@@ -36,7 +131,61 @@ __all__ = [
     "strata",
 ]
 
-_METHODS: tuple[type[Method], ...] = (Naive, ImplicitRM, LatentML, Oracle, Constant, Length)
+_METHODS: tuple[type[Method], ...] = (
+    Naive,
+    ImplicitRM,
+    LatentML,
+    LatentEM,
+    PUBalanced,
+    WMF,
+    ElkanNoto,
+    UPU,
+    NNPU,
+    VPU,
+    SARIPW,
+    SAREM,
+    RelMF,
+    RelMFNoClip,
+    ReCRecF,
+    ReCRecI,
+    CounterIF,
+    BPR,
+    UBPR,
+    CUBPR,
+    UPL,
+    KTO,
+    CausalIPS,
+    CausalDR,
+    CausalForward,
+    NaiveObserved,
+    IPS,
+    SNIPS,
+    DR,
+    DRJL,
+    MRDR,
+    MultiIPS,
+    MultiDR,
+    StableDR,
+    CVIB,
+    ForwardCorrection,
+    BackwardCorrection,
+    CoTeaching,
+    CoDis,
+    DivideMix,
+    RobustDivideMix,
+    EpsSoftmax,
+    LabelWave,
+    KMEIDTM,
+    ILDE,
+    BradleyTerry,
+    RobustBT,
+    IPSBT,
+    Oracle,
+    Constant,
+    Length,
+    ContextOnly,
+    PromptOnly,
+)
 
 
 def available() -> dict[str, type[Method]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tacit.methods.method import Head, mean_rate
+from tacit.methods.method import Head, Setting, mean_rate
 from tacit.methods.naive import Naive
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import logit
@@ -19,6 +19,7 @@ class ContextOnly(Naive):
     """
 
     key: ClassVar[str] = "context_only"
+    setting: ClassVar[Setting] = "any"
     needs: ClassVar[tuple[str, ...]] = ("signal", "context")
     assumes: ClassVar[str] = "nothing: content-blind"
     not_identified: ClassVar[str] = "preference: only context is seen"

@@ -144,13 +144,11 @@ class Observations:
         weight_B = torch.ones_like(value_B) if where_B is None else where_B.to(value_B.dtype)
         if self.weight_B is not None:
             weight_B = weight_B * self.weight_B
-        value_B, weight_B = torch.broadcast_tensors(
-            value_B, weight_B
-        )  # labels are shared, weights a member's own
+        # Labels may be shared where weights are a member's own, and the other way round.
+        value_B, weight_B = torch.broadcast_tensors(value_B, weight_B)
         total = weight_B.sum(-1, keepdim=True)
-        return (value_B * weight_B).sum(-1, keepdim=True) / torch.where(
-            total > 0, total, torch.ones_like(total)
-        )
+        mean: Tensor = (value_B * weight_B).sum(-1, keepdim=True) / total.masked_fill(total <= 0, 1.0)
+        return mean
 
     def explicit(self) -> tuple[Tensor, Tensor]:
         """The log read as labels that were asked for: label r [..., B] in 0/1, and o, whether it was given, bool.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tacit.methods.method import Head, mean_rate
+from tacit.methods.method import Head, Setting, mean_rate
 from tacit.methods.naive import Naive
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import logit
@@ -20,6 +20,7 @@ class PromptOnly(Naive):
     """
 
     key: ClassVar[str] = "prompt_only"
+    setting: ClassVar[Setting] = "any"
     assumes: ClassVar[str] = "nothing: content-blind"
     not_identified: ClassVar[str] = "preference between answers: only the prompt is seen"
     citation: ClassVar[str] = "content-blind baseline"

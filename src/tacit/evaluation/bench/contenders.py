@@ -171,26 +171,26 @@ def _everyone(problem: Problem) -> list[Contender]:
 
 
 def _implicit_references(several: bool) -> list[Contender]:
-    known = methods.available()
-    rows = [Contender("implicit_rm_published", methods.ImplicitRM(), form="text")]
     if several:
         rows = [
             Contender("naive_one_signal", methods.Naive(), signals="first"),
             Contender("implicit_rm_one_signal", methods.ImplicitRM(), signals="first"),
         ]
-    elif "sar_ipw" in known:
-        rows.append(Contender("sar_ipw_true_e", known["sar_ipw"](), given=("e",), protocol="oracle"))
-    if "nnpu" in known:
-        rows.append(Contender("nnpu_true_prior", known["nnpu"](), given=("prior",), protocol="oracle"))
-    return rows
+    else:
+        rows = [
+            Contender("implicit_rm_published", methods.ImplicitRM(), form="text"),
+            Contender("oracle_propensity", methods.SARIPW(), given=("e",), protocol="oracle"),
+        ]
+    return [*rows, Contender("oracle_prior", methods.NNPU(), given=("prior",), protocol="oracle")]
 
 
 def _explicit_references() -> list[Contender]:
-    known = methods.available()
-    rows = [Contender("oracle_observed", known["oracle"](), protocol="oracle")]
-    for key in ("causal_ips", "causal_dr"):
-        if key in known:
-            rows.append(
-                Contender(f"{key}_true_p_rho", known[key](), given=("p", "rho01", "rho10"), protocol="oracle")
-            )
-    return rows
+    return [
+        Contender("oracle_observed", methods.Oracle(), protocol="oracle"),
+        Contender("oracle_propensity", methods.IPS(), given=("p",), protocol="oracle"),
+        Contender("causal_ips_true_p_rho", methods.CausalIPS(), given=_TRUE, protocol="oracle"),
+        Contender("causal_dr_true_p_rho", methods.CausalDR(), given=_TRUE, protocol="oracle"),
+    ]
+
+
+_TRUE = ("p", "rho01", "rho10")
