@@ -28,7 +28,8 @@ class ElkanNoto(PositiveUnlabelled):
 
     Loss (`mode="weight"`): bce(f, y + (1−y)·w), w = ((1−c)/c)·s/(1−s), cut at 1: the chance that a silent row is liked.
     Loss (`mode="scale"`): −log P(y) with P(y=1|x) = c·σ(f), which keeps r ≤ 1 where s/c would not.
-    Held-out rows are judged by the latter in both modes: it reads the signal alone and is proper.
+    Held-out rows are judged by the latter in both modes: it reads the signal alone and is proper. A linear score s
+    cannot bend to stay below c, and w inherits its errors: on small logs "scale", which needs c alone, ranks better.
 
     Relation: `recrec_i` without context estimates c by the same likelihood instead. Elkan & Noto's own estimates of c
     are right only if every response is surely liked or surely not, or (their maximum) if some response is surely

@@ -12,8 +12,8 @@ from tacit.methods.observations import Observations
 from tacit.methods.positive_unlabelled import (
     PositiveUnlabelled,
     check_known_prior,
-    non_negative_risk,
     partial_risks,
+    prior_nll,
     starting_logit,
 )
 from tacit.methods.stages.prior import Prior, PriorRule
@@ -29,7 +29,8 @@ class UPU(PositiveUnlabelled):
 
     Loss: −π·mean_P[f] + mean_A[softplus(f)], mean_A over all rows, those with a signal included. It equals the logistic
     risk on r* if activity is the same on all liked rows, so that its minimiser is r itself. It has no lower bound
-    (f → ∞ on the positives): networks should use `nnpu`. Held-out rows are judged by Rp + max(Rn, 0), see `nnpu`.
+    (f → ∞ on the positives): networks should use `nnpu`. Held-out rows are judged by −log P(y) with P(y=1) = c·σ(f),
+    c = P(y=1)/π, which is bounded and has the same minimiser.
 
     Published code for logs averages softplus(f) over the rows without a signal and keeps the population's π, which is
     the case-control form on a single sample: biased, and it read π off clean labels.
@@ -76,8 +77,8 @@ class UPU(PositiveUnlabelled):
         return liked_B + disliked_B
 
     def criterion(self, logits: Logits, obs: Observations) -> Tensor:
-        """Rp + max(Rn, 0), bounded below [..., B]."""
-        return non_negative_risk(logits["reward"], self._prior(obs), obs)
+        """−log P(y), P(y=1) = c·σ(f), c = P(y=1)/π [..., B]."""
+        return prior_nll(logits["reward"], self._prior(obs), obs)
 
     def _prior(self, obs: Observations) -> Tensor | float:
         return obs.column("prior") if self.prior is None else self.prior
