@@ -140,6 +140,23 @@ def test_the_prior_stage_finds_prior_and_frequency_of_separable_likes(rule: str)
     assert made["frequency"].item() == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.filterwarnings("ignore::tacit.errors.IdentificationWarning")
+def test_each_rule_reads_the_scores_in_its_own_way() -> None:
+    s = torch.linspace(0.05, 0.65, 401, dtype=torch.float64)
+    y = (torch.arange(401) % 3 == 0) & (torch.arange(401) > 100)
+    obs, share = observations(y.float()), float(y.double().mean())
+    frequency = {
+        "en_e1": s[y].mean(),
+        "en_e2": s[y].sum() / s.sum(),
+        "en_max": torch.quantile(s, 0.99),
+    }
+    for rule, c in frequency.items():
+        made = Prior(rule).nuisances({"clicked": torch.logit(s)}, obs)  # type: ignore[arg-type]
+        assert made["prior"].item() == pytest.approx(min(share / float(c), 0.999), abs=1e-6)
+    made = Prior(prior=share * 1.0001).nuisances({"clicked": torch.logit(s)}, obs)
+    assert made["frequency"].item() == pytest.approx(0.999)  # of 1, (1 − c)/c and logit c would say nothing
+
+
 def test_a_known_prior_or_frequency_is_taken_as_it_is() -> None:
     s, obs = scores()
     share = obs.signal_rates()[0]

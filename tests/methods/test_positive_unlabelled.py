@@ -10,7 +10,6 @@ from positive_unlabelled_world import population, some_logits
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tacit.errors import ConfigError, IdentificationError
 from tacit.methods.elkan_noto import ElkanNoto, liked_though_silent
 from tacit.methods.method import Method
 from tacit.methods.nnpu import NNPU
@@ -139,6 +138,8 @@ def test_elkan_noto_weight_is_the_chance_that_a_silent_row_is_liked() -> None:
     )
     wrong = world.obs.with_columns(frequency=torch.tensor([0.25], dtype=torch.float64))
     assert (liked_though_silent(wrong) - truth).abs().max() > 0.01
+    above = world.obs.with_columns(clicked=torch.full_like(truth, 0.31))
+    assert bool((liked_though_silent(above) == 1).all())
 
 
 @pytest.mark.parametrize("method", [ElkanNoto("weight"), ElkanNoto("scale")], ids=["weight", "scale"])
@@ -187,9 +188,9 @@ def test_propensity_one_gives_cross_entropy_and_brier_score_and_small_ones_are_c
     torch.testing.assert_close(
         RelMFNoClip().loss({"reward": f_B}, tiny), s_B**2 - 100 * y_B * (2 * s_B - 1), **EXACT
     )
-    torch.testing.assert_close(
-        RelMF().loss({"reward": f_B}, tiny), s_B**2 - 10 * y_B * (2 * s_B - 1), **EXACT
-    )
+    clipped = s_B**2 - 10 * y_B * (2 * s_B - 1)
+    torch.testing.assert_close(RelMF().loss({"reward": f_B}, tiny), clipped, **EXACT)
+    torch.testing.assert_close(RelMFNoClip().criterion({"reward": f_B}, tiny), clipped, **EXACT)
 
 
 def test_sar_ipw_steps_back_where_the_rest_risk_is_negative() -> None:
@@ -220,6 +221,20 @@ def test_vpu_is_stationary_exactly_where_the_score_is_proportional_to_r(factor: 
     # Convex in log Φ, so this is the minimum; and it does not depend on the factor.
     torch.testing.assert_close(value, objective(VPU(), torch.logit(world.r_X)[world.x_B], world.obs), **EXACT)
     assert objective(VPU(), torch.logit(factor * world.r_X**2)[world.x_B], world.obs) > value + 1e-3
+
+
+def test_vpu_and_wmf_are_ratios_that_the_scale_of_weights_does_not_change() -> None:
+    world = population()
+    f_B, y_B = some_logits(6)[world.x_B], world.obs.signals_BK[:, 0]
+    s_B = torch.sigmoid(f_B)
+    variational = world.expect(s_B).log() - world.expect(y_B * s_B.log()) / world.share
+    error = world.expect(y_B * (1 - s_B) ** 2 + 0.3 * (1 - y_B) * s_B**2) / world.expect(
+        y_B + 0.3 * (1 - y_B)
+    )
+    assert world.obs.weight_B is not None
+    for obs in (world.obs, replace(world.obs, weight_B=7 * world.obs.weight_B)):
+        torch.testing.assert_close(objective(VPU(), f_B, obs), variational, **EXACT)
+        torch.testing.assert_close(objective(WMF(0.3), f_B, obs), error, **EXACT)
 
 
 def test_vpu_is_bounded_below_by_the_log_share() -> None:
@@ -254,23 +269,3 @@ def test_pu_balanced_does_not_see_how_many_silent_rows_there_are() -> None:
     one, zero = p_X * world.r_X * 0.3 / world.share, p_X * (1 - world.r_X * 0.3) / (1 - world.share)
     found = slope(PUBalanced(), torch.logit(one / (one + zero)), world.x_B, world.obs)
     torch.testing.assert_close(found, torch.zeros(6, dtype=torch.float64), **EXACT)
-
-
-@pytest.mark.parametrize(
-    "method", [UPU(0.2), NNPU(0.2), ElkanNoto(prior=0.2)], ids=["upu", "nnpu", "elkan_noto"]
-)
-def test_a_prior_at_or_below_the_share_of_signals_is_refused(method: Method) -> None:
-    with pytest.raises(IdentificationError, match="not above the labelled share"):
-        method.check(observations(torch.tensor([1.0, 0, 0, 0])))
-    method.check(observations(torch.tensor([1.0] + [0.0] * 9)))
-
-
-def test_a_supplied_prior_column_is_refused_like_a_parameter() -> None:
-    obs = observations(torch.tensor([1.0, 0, 0, 0]), columns={"prior": torch.tensor([0.25])})
-    with pytest.raises(IdentificationError, match="not above"):
-        UPU().check(obs)
-
-
-def test_a_weight_of_silence_of_zero_is_refused() -> None:
-    with pytest.raises(ConfigError, match="above 0"):
-        WMF(weight=0.0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tacit.errors import DegenerateDataError, IdentificationError
+from tacit.errors import ConfigError, DegenerateDataError, IdentificationError
 from tacit.methods.context_only import ContextOnly
 from tacit.methods.elkan_noto import ElkanNoto
 from tacit.methods.method import Method
@@ -136,6 +136,26 @@ def test_several_signals_are_read_as_any_positive(method: Method) -> None:
     merged = observations(torch.tensor([1.0, 0, 1, 0, 0, 1, 0, 0]), columns=columns(torch.float32))
     logits = {name: torch.linspace(-2, 3, ROWS) for name in heads_of(method, both)}
     torch.testing.assert_close(method.loss(logits, both), method.loss(logits, merged))
+
+
+@pytest.mark.parametrize(
+    "method", [UPU(0.2), NNPU(0.2), ElkanNoto(prior=0.2)], ids=["upu", "nnpu", "elkan_noto"]
+)
+def test_a_prior_at_or_below_the_share_of_signals_is_refused(method: Method) -> None:
+    with pytest.raises(IdentificationError, match="not above the labelled share"):
+        method.check(observations(torch.tensor([1.0, 0, 0, 0])))
+    method.check(observations(torch.tensor([1.0] + [0.0] * 9)))
+
+
+def test_a_supplied_prior_column_is_refused_like_a_parameter() -> None:
+    obs = observations(torch.tensor([1.0, 0, 0, 0]), columns={"prior": torch.tensor([0.25])})
+    with pytest.raises(IdentificationError, match="not above"):
+        UPU().check(obs)
+
+
+def test_a_weight_of_silence_of_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match="above 0"):
+        WMF(weight=0.0)
 
 
 def easy_log(rows: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

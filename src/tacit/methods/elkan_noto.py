@@ -83,6 +83,13 @@ class ElkanNoto(PositiveUnlabelled):
 
 
 def liked_though_silent(obs: Observations) -> Tensor:
-    """P(r*=1 | y=0, x) = ((1−c)/c)·s/(1−s), cut at 1 where s > c [..., B]."""
+    """P(r*=1 | y=0, x) = ((1−c)/c)·s/(1−s), cut at 1 where s > c [..., B].
+
+    Example:
+        >>> from tacit.methods.observations import observations
+        >>> known = {"frequency": torch.tensor([0.5]), "clicked": torch.tensor([0.25, 0.5])}  # r = .5 and 1
+        >>> liked_though_silent(observations(torch.zeros(2), columns=known))
+        tensor([0.3333, 1.0000])
+    """
     c, s_B = obs.column("frequency"), obs.column("clicked").clamp(max=_ALMOST_ONE)
     return ((1 - c) / c * s_B / (1 - s_B)).clamp(max=1.0)

@@ -45,6 +45,11 @@ def per_positive(obs: Observations) -> tuple[Tensor, Tensor]:
     """y / mean(y) [..., B], whose product with g has the mean mean_P[g]; and whether there is a positive [..., 1].
 
     Without a positive in the batch the first is 0 everywhere.
+
+    Example:
+        >>> from tacit.methods.observations import observations
+        >>> per_positive(observations(torch.tensor([1.0, 0.0, 0.0, 1.0])))
+        (tensor([2., 0., 0., 2.]), tensor([True]))
     """
     y_B, known_B = obs.any_positive()
     share = obs.mean(y_B, known_B)

@@ -73,5 +73,12 @@ class SARIPW(PositiveUnlabelled):
 
 
 def inverse_exposure(obs: Observations, clip: float) -> Tensor:
-    """y / max(e, clip) [..., B], with E[y/e | r*] = r*."""
+    """y / max(e, clip) [..., B], with E[y/e | r*] = r*.
+
+    Example:
+        >>> from tacit.methods.observations import observations
+        >>> obs = observations(torch.tensor([1.0, 1.0, 0.0]), columns={"e": torch.tensor([0.5, 0.01, 0.5])})
+        >>> inverse_exposure(obs, clip=0.05)
+        tensor([ 2., 20.,  0.])
+    """
     return obs.any_positive()[0] / obs.column("e").clamp(min=clip)

@@ -38,6 +38,13 @@ class UPU(PositiveUnlabelled):
     Args:
         prior: π if known, above the share of rows with a signal; None: estimated. Try it two standard errors away, too.
         rule: by which an unknown prior is estimated; see `tacit.methods.stages.prior`.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods.observations import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> UPU(prior=0.5).loss({"reward": torch.ones(4)}, obs)  # softplus(1) everywhere, − ½·4·1 on the positive
+        tensor([-0.6867,  1.3133,  1.3133,  1.3133])
     """
 
     prior: float | None = None

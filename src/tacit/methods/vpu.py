@@ -58,7 +58,7 @@ class VPU(PositiveUnlabelled):
 
 
 def log_mean_exp(value_B: Tensor, obs: Observations) -> Tensor:
-    """log of the mean of exp(value) over the rows that count, [..., 1]; about −1e9 if none does."""
+    """log of the mean of exp(value) over the rows that count, [..., 1]; a number that says nothing if none does."""
     counts_B = obs.any_positive()[1].to(value_B.dtype)
     weight_B = counts_B if obs.weight_B is None else counts_B * obs.weight_B.to(value_B.dtype)
     here = weight_B > 0
