@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from tacit.errors import DegenerateDataError
 from tacit.methods import observations
 from tacit.methods.pairs import (
+    PARTNERS,
+    Pairs,
     in_company,
     in_contrast,
     ordered_pairs,
     pairs_within,
     refuse_unpaired,
-    row_means,
 )
 
 GROUPS = st.lists(st.integers(0, 4), min_size=0, max_size=30)
@@ -46,16 +47,17 @@ def test_every_row_meets_equally_many_others_and_is_met_as_often(groups: list[in
 
 def test_the_pairs_of_a_large_prompt_grow_with_its_rows_and_not_with_their_square() -> None:
     group = torch.zeros(500, dtype=torch.int64)
-    assert len(ordered_pairs(group)[0]) == 500 * 32
+    assert len(ordered_pairs(group)[0]) == 500 * PARTNERS
 
 
 def test_row_means_divide_by_the_usable_partners_of_each_member() -> None:
     i = torch.tensor([0, 0, 1, 2])
     value = torch.tensor([[1.0, 3.0, 5.0, 7.0], [2.0, 4.0, 6.0, 8.0]])
-    assert row_means(value, i, 4).tolist() == [[2, 5, 7, 0], [3, 6, 8, 0]]
-    usable = torch.tensor([[True, False, True, False], [True, True, True, True]])
-    assert row_means(value, i, 4, usable).tolist() == [[1, 5, 0, 0], [3, 6, 8, 0]]
-    assert row_means(value[0], i, 4, usable).tolist() == [[1, 5, 0, 0], [2, 5, 7, 0]]
+    every = Pairs(i, i, 4, torch.ones(4, dtype=torch.bool))
+    assert every.row_means(value).tolist() == [[2, 5, 7, 0], [3, 6, 8, 0]]
+    some = Pairs(i, i, 4, torch.tensor([[True, False, True, False], [True, True, True, True]]))
+    assert some.row_means(value).tolist() == [[1, 5, 0, 0], [3, 6, 8, 0]]
+    assert some.row_means(value[0]).tolist() == [[1, 5, 0, 0], [2, 5, 7, 0]]
 
 
 def test_a_partner_of_another_members_fold_is_not_used() -> None:

@@ -25,7 +25,7 @@ class BPR(Method):
     At the optimum f_i − f_j = logit(r_i e_i) − logit(r_j e_j): where activity e is the same for all answers of a prompt
     the order of r is right, and distances are compressed; where it differs, the order is that of r·e.
 
-    Every row meets up to 32 others of its prompt, others in each epoch; the published code draws its pairs once before
+    Every row meets up to 10 others of its prompt, others in each epoch; the published code draws its pairs once before
     training, and across prompts where a prompt has one row.
 
     Relations: `naive` is the pointwise counterpart; `ubpr` and `upl` correct for e.

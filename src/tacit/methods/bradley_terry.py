@@ -24,7 +24,7 @@ class BradleyTerry(Method):
     Loss: the mean over pairs w (label 1), l (label 0) of one prompt of
         softplus(−(f_w − f_l)) + centring·(f_w + f_l)².
     The second term only keeps the level near 0. The mean weighs prompts by their rows: each row shares its weight among
-    its labelled partners. Each row meets at most 32 of them per epoch.
+    its labelled partners, of which it meets at most 10 in each epoch, others every time.
 
     Right when σ(f_w − f_l) is how often w wins and labels are given at random. Relations: `robust_bt` undoes
     preferences that are turned round, `ips_bt` labels given by choice; `bpr` is the same for clicks.

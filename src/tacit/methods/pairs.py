@@ -6,6 +6,7 @@ Shapes: B rows, P ordered pairs, G prompts, any leading dimensions (members).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,8 +14,11 @@ from torch import Tensor
 from tacit.errors import DegenerateDataError
 from tacit.methods.observations import Observations
 
-PARTNERS = 32
-"""Others of its prompt with which a row is compared at most; the order of the rows decides which."""
+PARTNERS = 10
+"""Others of its prompt with which a row is compared at most; the order of the rows decides which.
+
+As many as the negatives that BPR draws per positive and epoch. With up to 11 answers per prompt these are all pairs.
+"""
 
 
 def ordered_pairs(group_B: Tensor, partners: int = PARTNERS) -> tuple[Tensor, Tensor]:
@@ -45,20 +49,6 @@ def ordered_pairs(group_B: Tensor, partners: int = PARTNERS) -> tuple[Tensor, Te
     return (torch.cat(first) if first else none), (torch.cat(second) if second else none)
 
 
-def row_means(value_P: Tensor, i_P: Tensor, rows: int, usable_P: Tensor | None = None) -> Tensor:
-    """Mean over the partners of each row, [..., P] → [..., B]; 0 for a row without any.
-
-    Args:
-        value_P: one number per pair.
-        i_P: the row that each pair belongs to.
-        rows: B.
-        usable_P: bool [..., P], pairs to be used; all, if None.
-    """
-    usable_P = torch.ones_like(i_P, dtype=torch.bool) if usable_P is None else usable_P
-    count_B = _added(usable_P.to(value_P.dtype), i_P, rows)
-    return _added(value_P * usable_P, i_P, rows) / count_B.clamp(min=1)
-
-
 @dataclass(frozen=True)
 class Pairs:
     """The ordered pairs of a batch.
@@ -82,9 +72,14 @@ class Pairs:
         """Of the rows j, [..., P]."""
         return value_B.index_select(-1, self.j_P)
 
+    @cached_property
+    def partners_B(self) -> Tensor:
+        """How many usable pairs each row has [..., B], at least 1."""
+        return _added(self.usable_P.to(torch.float32), self.i_P, self.rows).clamp(min=1)
+
     def row_means(self, value_P: Tensor) -> Tensor:
-        """Mean of the usable pairs of each row [..., B]; 0 for a row without any."""
-        return row_means(value_P, self.i_P, self.rows, self.usable_P)
+        """Mean over the usable partners of each row, [..., P] → [..., B]; 0 for a row without any."""
+        return _added(value_P * self.usable_P, self.i_P, self.rows) / self.partners_B
 
     def averaged(self, value_P: Tensor, weight_P: Tensor, obs: Observations) -> Tensor:
         """Row terms [..., B] whose mean over the rows that count is Σ w·v / Σ w over the usable pairs of the batch.
