@@ -6,7 +6,12 @@ from typing import get_args
 
 from tacit.methods import Method
 from tacit.methods.method import Claim, Level, Setting
-from tacit.testing.arithmetic import check_finite_gradients, check_member_independence, check_shapes
+from tacit.testing.arithmetic import (
+    check_direction,
+    check_finite_gradients,
+    check_member_independence,
+    check_shapes,
+)
 from tacit.testing.expectation import Population, check_expectation
 from tacit.testing.fits import (
     check_declared_needs,
@@ -24,6 +29,7 @@ __all__ = [
     "check_declaration",
     "check_declared_needs",
     "check_determinism",
+    "check_direction",
     "check_expectation",
     "check_finite_gradients",
     "check_gold_blind",
@@ -55,25 +61,14 @@ def check_method(method: Method | type[Method], *, quick: bool = False) -> None:
         >>> check_method(ImplicitRM(), quick=True)
     """
     estimator = method() if isinstance(method, type) else method
-    for check in (
-        check_declaration,
-        check_shapes,
-        check_finite_gradients,
-        check_member_independence,
-        check_expectation,
-    ):
-        check(estimator)
-    if quick:
-        return
-    for check in (
-        check_declared_needs,
-        check_determinism,
-        check_refit_starts_afresh,
-        check_seed_matters,
-        check_gold_blind,
-        check_save_load,
-    ):
-        check(estimator)
+    for check in (*ARITHMETIC, *(() if quick else FITS)):
+        try:
+            check(estimator)
+        except ConformanceError:
+            raise
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            raise refuse(check.__name__, estimator, found) from error
 
 
 def check_declaration(method: Method) -> None:
@@ -101,3 +96,23 @@ def check_declaration(method: Method) -> None:
         raise refuse(
             check, method, f"reads_gold is {method.reads_gold} but needs are {method.needs}; they go together"
         )
+
+
+ARITHMETIC = (
+    check_declaration,
+    check_shapes,
+    check_finite_gradients,
+    check_member_independence,
+    check_direction,
+    check_expectation,
+)
+"""The checks of a quick run."""
+FITS = (
+    check_declared_needs,
+    check_determinism,
+    check_refit_starts_afresh,
+    check_seed_matters,
+    check_gold_blind,
+    check_save_load,
+)
+"""The checks that fit."""

@@ -151,10 +151,13 @@ def check_member_independence(method: Method) -> None:
     for head in method.heads(obs):
         if head.view != "none":
             foreign[head.name][0, ~mine_B] = foreign[head.name][0, ~mine_B] * -3 + 2
-    flipped = torch.where(mine_B[:, None], obs.signals_BK, (1 - obs.signals_BK) * obs.visible_BK)
+    turned = [
+        torch.where(mine_B[:, None], obs.signals_BK, v)
+        for v in (1 - obs.signals_BK, torch.ones(1, 1).double())
+    ]
     for what, trial_logits, seen in (
         ("logits", foreign, obs),
-        ("labels", logits, replace(obs, signals_BK=flipped)),
+        *(("labels", logits, replace(obs, signals_BK=value * obs.visible_BK)) for value in turned),
     ):
         moved = _gap(method.loss(trial_logits, seen)[0, mine_B], before_MB[0, mine_B])
         if moved > _CLOSE:
@@ -163,6 +166,48 @@ def check_member_independence(method: Method) -> None:
                 method,
                 f"the loss of a member moves by {moved:.2g} with the {what} of rows that it holds out "
                 "(weight_B = 0); take batch statistics with obs.mean(...) or weight_B",
+            )
+
+
+def check_direction(method: Method) -> None:
+    """Where a label says "liked" the loss asks for more reward than where it says "not": the sign is right.
+
+    At the logits from which a fit starts, the mean slope of the loss by the reward of positive rows is below that of
+    the others. Positive is what `gold` says for methods that read it, else the label, else any positive signal.
+
+    Raises:
+        ConformanceError: it is not.
+    """
+    made = trial(method)
+    obs = with_nuisances(method, made.observations(torch.float64, gold=method.reads_gold), 1)
+    label_B, known_B = obs.explicit() if "label" in method.needs else obs.any_positive()
+    if method.reads_gold and obs.gold_B is not None and obs.gold_known_B is not None:
+        label_B, known_B = obs.gold_B, obs.gold_known_B
+    logits = {
+        head.name: torch.tensor(head.bias, dtype=torch.float64).expand(1, obs.n_rows, -1).clone()
+        for head in method.heads(obs)
+    }
+    logits = {
+        head.name: (logits[head.name][..., 0] if head.scalar else logits[head.name]).requires_grad_()
+        for head in method.heads(obs)
+    }
+    method.loss(logits, obs).sum().backward()
+    for name in method.reward_heads:
+        slope_B = logits[name].grad
+        if slope_B is None:
+            raise refuse(
+                "check_direction",
+                method,
+                f"the loss does not depend on head {name!r}, which the reward reads",
+            )
+        slope_B = slope_B[0] if slope_B.ndim == 2 else slope_B[0, :, 0]
+        liked, other = (float(slope_B[known_B & (label_B == value)].mean()) for value in (1, 0))
+        if not liked < other:
+            raise refuse(
+                "check_direction",
+                method,
+                f"slope of the loss by {name!r} is {liked:.3g} on positive rows and {other:.3g} on "
+                "others; expected less on positive ones: is a sign turned round?",
             )
 
 
@@ -220,4 +265,4 @@ def _gap(one: Tensor, other: Tensor) -> float:
 
 
 def _worst(value: Tensor) -> float:
-    return float(value[~torch.isfinite(value)][0])
+    return float(value.detach()[~torch.isfinite(value)][0])

@@ -5,6 +5,7 @@ Shapes: N rows of a trial log, B rows of a batch, D features, K signals, M membe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,15 +58,17 @@ class Trial:
         """A quick fit; gold is handed to methods that read it."""
         model = HeadEstimator(method) if into is None else into
         model.set_params(method=method, config=quick_config(seed))
-        return model.fit(
-            self.X_ND,
-            self.signals_NK,
-            context=self.context_NC,
-            groups=self.groups_N,
-            polarity=self.polarity,
-            gold=self.gold_N if method.reads_gold else None,
-            nuisances=self.nuisances,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sixty rows identify little
+            return model.fit(
+                self.X_ND,
+                self.signals_NK,
+                context=self.context_NC,
+                groups=self.groups_N,
+                polarity=self.polarity,
+                gold=self.gold_N if method.reads_gold else None,
+                nuisances=self.nuisances,
+            )
 
     def observations(self, dtype: torch.dtype = torch.float32, *, gold: bool = False) -> Observations:
         """All rows as tensors."""
@@ -166,7 +169,9 @@ def with_nuisances(method: Method, obs: Observations, members: int | None = None
     for stage in method.stages(obs):
         if not set(stage.makes) <= obs.columns.keys():
             own = replace(with_nuisances(stage.method, obs), weight_B=torch.ones(B, dtype=dtype))
-            made = stage.method.nuisances(random_logits(_spread(stage.method, own), (), B, 4, dtype), own)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made = stage.method.nuisances(random_logits(_spread(stage.method, own), (), B, 4, dtype), own)
             obs = obs.with_columns(**{name: value.detach().to(dtype) for name, value in made.items()})
     if method.refreshes and members is not None:
         seen = replace(obs, weight_B=torch.ones(members, B, dtype=dtype))
