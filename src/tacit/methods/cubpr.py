@@ -28,7 +28,7 @@ class CUBPR(Method):
     max(w·softplus(−(f_i − f_j)), −nn_beta), with w = (y_i/e_i)(1 − y_j/e_j), e ← max(e, clip).
     Variance is paid for with bias: pairs below the floor count too little, and with nn_beta = 0 pairs in which both
     answers were clicked count as nothing. Without `nn_beta` the loss is unbounded below, like `ubpr`'s; held-out rows
-    are judged with negative weights at 0.
+    are judged with negative weights at 0, which makes differences smaller than those of logit r and keeps their order.
 
     Args:
         clip: propensities below it count as this.

@@ -30,7 +30,8 @@ class UBPR(Method):
         (y_i/e_i)(1 − y_j/e_j)·softplus(−(f_i − f_j)).
     Its expectation is r_i(1−r_j)·softplus(−(f_i − f_j)), minimised by f = logit r plus a constant, if e is right and
     the signals of two answers are independent given their features. Where both are clicked the weight is negative: the
-    loss is unbounded below. Held-out rows are judged with such pairs left out.
+    loss is unbounded below. Held-out rows are judged with such pairs left out, which the temperature answers with
+    differences smaller than those of logit r; their order stays.
 
     e has to come from outside: from randomised exposure, from a column, or from a fitted stage with its own assumption;
     the published code hands over the simulator's truth. Relations: e = 1 is `bpr`; `cubpr` bounds the weights; `upl`
