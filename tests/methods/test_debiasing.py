@@ -124,6 +124,9 @@ def test_on_a_frozen_trunk_with_the_true_propensity_the_reward_learns_as_alone(
     torch.testing.assert_close(shared[:, 0], slope(alone, obs, {"reward": F})["reward"], **EXACT)
     propensity = (torch.sigmoid(outputs[1]) - TRUE_P) / X  # moved by its own task alone
     torch.testing.assert_close(shared[:, 1], propensity, **EXACT)
+    if shared.shape[1] == 3:
+        imputation = TRUE_P * (m - TRUE_R) / X
+        torch.testing.assert_close(shared[:, 2], imputation, **EXACT)
 
 
 @pytest.mark.parametrize("method", [MultiIPS(), MultiDR()], ids=repr)
@@ -203,3 +206,9 @@ def test_the_contrast_is_least_where_unlabelled_rows_are_liked_as_much_as_labell
     f = torch.stack([torch.full_like(s, 0.9), torch.full_like(s, 0.5), s], -1).logit()
     value = contrast(f, observations(label))[:, 0]
     assert float(s[value.argmin()]) == pytest.approx(0.7, abs=1e-9)
+
+
+@pytest.mark.parametrize("label", [[1.0, 0.0], [float("nan")] * 2])
+def test_the_contrast_is_nothing_where_one_of_its_sides_is_empty(label: list[float]) -> None:
+    obs = observations(torch.tensor(label))
+    assert contrast(torch.tensor([0.5, 2.0]), obs).tolist() == [0.0]

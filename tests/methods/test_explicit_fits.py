@@ -127,3 +127,10 @@ def test_selection_by_what_the_text_shows_bends_a_head_that_is_too_simple_and_we
         model = HeadEstimator(method, config).fit(blind, labels(False), nuisances={"p": PROPENSITY})
         found[method.key] = float(model.predict_proba(blind)[0, 1])
     assert abs(found["ips"] - LIKED.mean()) < 0.04 < abs(found["naive_observed"] - LIKED.mean())
+
+
+def test_a_propensity_that_underflows_still_divides() -> None:
+    some = observations(torch.tensor([1.0, 0.0, 1.0, float("nan")]))
+    with pytest.warns(IdentificationWarning, match="overlap nearly fails"):
+        p = Selection().nuisances({"selection": torch.tensor([3.0, 3.0, 3.0, -200.0])}, some)["p"]
+    assert float(p[-1]) == pytest.approx(1e-6)

@@ -102,3 +102,7 @@ def test_no_stage_estimates_what_is_known() -> None:
     assert [s.makes for s in CausalDR().stages(known)] == [("p",), ("noisy",)]
     assert [s.makes for s in CausalDR(rho01=0.1).stages(obs)] == [("p",), ("noisy", "rho10")]
     assert ForwardCorrection().stages(known) == () and NaiveObserved().stages(obs) == ()
+    assert CausalDR(0.1, 0.2).surrogate_stage(known.with_columns(noisy=torch.ones(3)), "noisy") == ()
+    for stage in (CausalDR().stages(known)[1], DR().stages(obs)[1]):
+        assert stage.makes == ("noisy",)  # no rates are read off: flat scores would be refused in vain
+        assert set(stage.method.nuisances({"surrogate": torch.zeros(3)}, obs)) == {"noisy"}
