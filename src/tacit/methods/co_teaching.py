@@ -33,6 +33,11 @@ class CoTeaching(NoisyLabels):
     rows on which the two disagree. The published CausalRM baseline keeps floor(R·B) of the whole batch with unlabelled
     rows sorted last, and so drops no label at all where few rows have one; here n counts labelled rows.
 
+    Dropping what a network does not believe confirms what it believes, and weight decay makes that worse: in one
+    linear simulation (10,000 labels, a quarter wrong, one seed) AUROC was .81 with weight_decay=1, where plain cross-
+    entropy had .93, and .95 with weight_decay=0, where both were equal. The usual candidates of capacity all decay;
+    set it to 0.
+
     Reference: Han et al., "Co-teaching: robust training of deep neural networks with extremely noisy labels", NeurIPS
     2018, arXiv 1804.06872.
 
