@@ -15,6 +15,7 @@ from tacit import FeedbackLog, Signal
 from tacit.data import Roles
 from tacit.fitting import choose_method
 from tacit.methods import available, identifiability_rank
+from tacit.methods.method import Setting
 
 PAGE = Path(__file__).parent / "methods.md"
 
@@ -78,19 +79,62 @@ def choice() -> str:
     return table(("your log has", "`auto` takes", "what would help"), rows)
 
 
-def estimators() -> str:
-    """One row per estimator."""
+SETTINGS: dict[Setting, str] = {
+    "implicit": "Implicit: clicks, where silence is ambiguous",
+    "explicit": "Explicit: labels, given where users cared to",
+    "pairwise": "Pairwise: answers to one prompt, compared by their labels",
+    "any": "Any log: references that every result is held against",
+}
+"""Headings of the tables of estimators."""
+
+WORDS: dict[str, str] = {
+    "signal": "a signal that fires on some rows and is silent on others",
+    "label": "a label 0/1, missing where none was given",
+    "context": "context columns",
+    "propensity": "a propensity from outside (`nuisances={'e': …}`)",
+    "prior": "the share of liked responses (`nuisances={'prior': …}`)",
+    "several answers per prompt": "several answers to a prompt",
+    "gold": "trusted labels",
+}
+"""The words of `Method.needs`, spelt out."""
+
+
+def needs() -> str:
+    """What your log has → which estimators can be fitted to it, by what they declare."""
+    groups: dict[tuple[Setting, tuple[str, ...]], list[str]] = {}
+    for key, method in available().items():
+        groups.setdefault((method.setting, method.needs), []).append(f"`{key}`")
+    order = list(SETTINGS)
     rows = [
-        (
-            f"`{key}`",
-            " ".join((method.__doc__ or "").strip().split("\n\n")[0].split()),
-            method.assumes,
-            method.not_identified,
-            method.citation,
-        )
-        for key, method in available().items()
+        (", ".join(WORDS[word] for word in words), setting, ", ".join(keys))
+        for (setting, words), keys in sorted(groups.items(), key=lambda item: order.index(item[0][0]))
     ]
-    return table(("method", "in a sentence", "assumes", "not identified", "source"), rows)
+    return table(("your log has", "setting", "estimators"), rows)
+
+
+def estimators() -> str:
+    """One table per setting, one row per estimator."""
+    parts = []
+    for setting, heading in SETTINGS.items():
+        rows = [
+            (
+                f"`{key}`",
+                " ".join((method.__doc__ or "").strip().split("\n\n")[0].split()),
+                ", ".join(method.needs),
+                f"`{method.level}`",
+                f"`{method.claims}`",
+                method.assumes,
+                method.not_identified,
+                method.citation,
+            )
+            for key, method in available().items()
+            if method.setting == setting
+        ]
+        if rows:
+            columns = ("method", "in a sentence", "needs", "level", "claims")
+            made = table((*columns, "assumes", "not identified", "source"), rows)
+            parts.append(f"### {heading}\n\n{made}\n")
+    return "\n".join(parts)
 
 
 def identification() -> str:
@@ -106,6 +150,7 @@ def identification() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "choice": choice,
+    "needs": needs,
     "estimators": estimators,
     "identification": identification,
 }

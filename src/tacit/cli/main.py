@@ -15,6 +15,7 @@ from tacit.cli.demo import demo
 from tacit.cli.evaluate import evaluate
 from tacit.cli.fit import fit
 from tacit.cli.log import log
+from tacit.cli.methods import methods
 from tacit.cli.score import score
 from tacit.errors import IdentificationWarning, TacitError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help needs no rich and answers at once
 )
-for verb in (demo, fit, score, evaluate, log):
+for verb in (demo, fit, score, evaluate, log, methods):
     app.command()(verb)
 
 
