@@ -124,9 +124,6 @@ def test_on_a_frozen_trunk_with_the_true_propensity_the_reward_learns_as_alone(
     torch.testing.assert_close(shared[:, 0], slope(alone, obs, {"reward": F})["reward"], **EXACT)
     propensity = (torch.sigmoid(outputs[1]) - TRUE_P) / X  # moved by its own task alone
     torch.testing.assert_close(shared[:, 1], propensity, **EXACT)
-    if shared.shape[1] == 3:
-        imputation = TRUE_P * (m - TRUE_R) / X
-        torch.testing.assert_close(shared[:, 2], imputation, **EXACT)
 
 
 @pytest.mark.parametrize("method", [MultiIPS(), MultiDR()], ids=repr)
@@ -210,5 +207,12 @@ def test_the_contrast_is_least_where_unlabelled_rows_are_liked_as_much_as_labell
 
 @pytest.mark.parametrize("label", [[1.0, 0.0], [float("nan")] * 2])
 def test_the_contrast_is_nothing_where_one_of_its_sides_is_empty(label: list[float]) -> None:
-    obs = observations(torch.tensor(label))
-    assert contrast(torch.tensor([0.5, 2.0]), obs).tolist() == [0.0]
+    obs = observations(torch.tensor(label, dtype=torch.float64))
+    assert contrast(torch.tensor([0.5, 2.0], dtype=torch.float64), obs).tolist() == [0.0]
+
+
+def test_the_imputation_of_multi_dr_learns_from_labels_alone_whatever_the_propensity() -> None:
+    m, obs = uniform(0.1, 0.9, 7), cells(TRUE_R)
+    outputs = torch.stack([F, WRONG_P.logit(), m.logit()], -1)
+    moved = slope(MultiDR(), obs, {"reward": outputs})["reward"][:, 2]
+    torch.testing.assert_close(moved, TRUE_P * (m - TRUE_R) / X, **EXACT)
