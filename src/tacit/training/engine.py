@@ -34,6 +34,10 @@ from tacit.training.temperature import Calibration, judge, neutral
 from tacit.training.views import Views
 
 
+Weights = dict[str, dict[str, Tensor]]
+"""Tensors of every head, by head and name; see `tacit.training.heads`."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which member trains on which rows, and which rows judge it.
@@ -123,7 +127,9 @@ def raw_logits(
 
 _JUDGED_AT_ONCE = 8192
 """Held-out rows gathered at a time."""
-_WIDE_VIEWS = ("reward", "all")
+_REFINING = 0.1
+"""Share of its learning rate with which a head goes on that starts from a fitted one."""
+WIDE_VIEWS = ("reward", "all")
 """Views that hold the embedding: their heads get the reward's learning rate and weight decay."""
 _WIDE = 64
 """Columns from which the first product is worth bfloat16; narrower inputs (context, style) stay float32."""
@@ -137,6 +143,7 @@ def train(
     config: TrainingConfig,
     hidden: tuple[int, ...],
     *,
+    start: Weights | None = None,
     checkpoint: Checkpoint | None = None,
     name: str = "heads",
     progress: Progress | None = None,
@@ -150,6 +157,7 @@ def train(
         plan: rows and seeds of each member.
         config: learning rates, batch size, patience.
         hidden: hidden sizes of the reward head.
+        start: weights with which some heads begin, by head; the others begin at random.
         checkpoint: where to save and resume.
         name: of this state in the checkpoint.
         progress: told once per epoch.
@@ -157,7 +165,7 @@ def train(
     Raises:
         TacitError: the loss stops being finite.
     """
-    state = _State.start(method, views, obs, plan, config, hidden)
+    state = _State.start(method, views, obs, plan, config, hidden, start or {})
     if checkpoint is not None:
         state.resume(checkpoint, name)
     if progress is not None and state.epoch:
@@ -311,6 +319,7 @@ class _State:
         plan: Plan,
         config: TrainingConfig,
         hidden: tuple[int, ...],
+        given: Weights,
     ) -> _State:
         layouts = {}
         for declared in method.heads(obs):
@@ -328,11 +337,15 @@ class _State:
         weights = {
             name: initial_weights(layout, plan.seeds, starts[name]) for name, layout in layouts.items()
         }
+        for name in given.keys() & weights.keys():
+            weights[name] = {key: value.detach().clone() for key, value in given[name].items()}
         state = cls(layouts, weights, len(plan.seeds), method.calibrated)
         groups = []
         for name, tensors in weights.items():
-            wide = layouts[name].head.view in _WIDE_VIEWS
+            wide = layouts[name].head.view in WIDE_VIEWS
             state.lr[name] = config.reward_lr(layouts[name].hidden) if wide else config.propensity_lr
+            if name in given:
+                state.lr[name] *= _REFINING
             groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": state.lr[name]})
         state.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
         return state
@@ -345,7 +358,7 @@ class _State:
         decay_M = torch.tensor(plan.weight_decay)
         with torch.no_grad():
             for head, layout in self.layouts.items():
-                if layout.head.view not in _WIDE_VIEWS:
+                if layout.head.view not in WIDE_VIEWS:
                     continue
                 keep_M = (1 - self.lr[head] * decay_M).clamp(min=0)
                 for name, tensor in self.weights[head].items():

@@ -17,7 +17,7 @@ from tacit.methods.observations import Observations, concatenate
 from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
-from tacit.training.engine import Ensemble, Plan, train
+from tacit.training.engine import WIDE_VIEWS, Ensemble, Plan, Weights, train
 from tacit.training.roster import Roster, grouped_folds, roster, teams
 from tacit.training.stages import run_stages
 from tacit.training.temperature import recalibrate
@@ -86,20 +86,34 @@ def train_best(
     held_out_MN = _plan(who, (0.0,), counts).held_out_MN
     judged_M = (held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
     forms = method.variants(obs)
-    for (f, form), (hidden, decays) in itertools.product(enumerate(forms), candidates.items()):
-        trained = train(
-            form,
+
+    def fit_form(f: int, hidden: tuple[int, ...], start: Weights | None) -> Ensemble:
+        decays = candidates.get(hidden, CANDIDATES[()])
+        return train(
+            forms[f],
             views,
             obs.members(torch.arange(M).repeat(len(decays))),
             _plan(who, decays, counts),
             config,
             hidden,
+            start=start,
             checkpoint=checkpoint,
             name=f"{name}head-"
             + ("x".join(map(str, hidden)) or "linear")
             + (f"-form{f}" if len(forms) > 1 else ""),
             progress=progress,
         )
+
+    linear: dict[int, Ensemble] = {}
+    for f, (hidden, decays) in itertools.product(range(len(forms)), candidates.items()):
+        start = None
+        if hidden and method.exchangeable:
+            if f not in linear:
+                linear[f] = fit_form(f, (), None)
+            start = _starting_propensities(linear[f], M, len(decays))
+        trained = fit_form(f, hidden, start)
+        if not hidden:
+            linear[f] = trained
         for d, decay in enumerate(decays):
             for team in teams:
                 own = [m for m in range(M) if who.team[m] == team]
@@ -116,9 +130,26 @@ def train_best(
     return finished, Choice(tuple(tried), {t: best[t][2] for t in teams})
 
 
+def _starting_propensities(linear: Ensemble, M: int, copies: int) -> Weights:
+    """Where the propensity heads of a network's members begin: where those of the linear reward head ended.
+
+    A network learns its training rows by heart long before a propensity that starts from nothing has learned the
+    context, and what it stops with is then half of both. A linear head cannot: its propensities are stable.
+    """
+    criterion = linear.criterion_M.view(-1, M)
+    chosen = linear.pick((criterion.argmin(0) * M + torch.arange(M)).repeat(copies).tolist())
+    return {
+        name: chosen.weights[name]
+        for name, layout in chosen.layouts.items()
+        if layout.head.view not in WIDE_VIEWS
+    }
+
+
 def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
-    own = len(method.variants(obs)) * len(_candidates(method, obs, config))
+    candidates = _candidates(method, obs, config)
+    extra = int(method.exchangeable and () not in candidates)  # the linear fit that propensities start from
+    own = len(method.variants(obs)) * (len(candidates) + extra)
     return own + sum(
         passes(stage.method, obs, config)
         for stage in method.stages(obs)
