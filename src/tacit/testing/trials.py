@@ -169,9 +169,10 @@ def with_nuisances(method: Method, obs: Observations, members: int | None = None
     for stage in method.stages(obs):
         if not set(stage.makes) <= obs.columns.keys():
             own = replace(with_nuisances(stage.method, obs), weight_B=torch.ones(B, dtype=dtype))
+            logits = random_logits(_spread(stage.method, own), (), B, 4, dtype)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                made = stage.method.nuisances(random_logits(_spread(stage.method, own), (), B, 4, dtype), own)
+                made = stage.method.nuisances(_informed(logits, own), own)
             obs = obs.with_columns(**{name: value.detach().to(dtype) for name, value in made.items()})
     if method.refreshes and members is not None:
         seen = replace(obs, weight_B=torch.ones(members, B, dtype=dtype))
@@ -184,6 +185,17 @@ def with_nuisances(method: Method, obs: Observations, members: int | None = None
             renewed = {name: value.to(dtype) for name, value in made.items()}
         obs = obs.with_columns(**renewed)
     return obs
+
+
+def _informed(logits: dict[str, Tensor], obs: Observations) -> dict[str, Tensor]:
+    """Out-of-fold logits that know something of the labels: from noise alone, rates of noise cannot be told."""
+    explicit_B, given_B = obs.explicit()
+    label_B = torch.where(given_B, explicit_B, obs.any_positive()[0])
+    towards_B = 2 * (2 * label_B - 1)
+    return {
+        name: 0.5 * value + (towards_B if value.ndim == 1 else towards_B[:, None])
+        for name, value in logits.items()
+    }
 
 
 def _spread(method: Method, obs: Observations) -> tuple[Head, ...]:
