@@ -12,7 +12,7 @@ from tacit.testing.arithmetic import (
     check_member_independence,
     check_shapes,
 )
-from tacit.testing.expectation import Population, check_expectation
+from tacit.testing.expectation import check_expectation
 from tacit.testing.fits import (
     check_declared_needs,
     check_determinism,
@@ -21,6 +21,7 @@ from tacit.testing.fits import (
     check_save_load,
     check_seed_matters,
 )
+from tacit.testing.population import Population
 from tacit.testing.trials import ConformanceError, refuse
 
 __all__ = [
