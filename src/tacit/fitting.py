@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations
 from tacit.methods.columns import nuisance_columns
+from tacit.methods.method import require_method
 from tacit.model import Inputs, PropensityFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
     describe_identification,
@@ -36,7 +37,7 @@ from tacit.progress import progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
-from tacit.training.selection import passes, roster, train_best
+from tacit.training.selection import passes, refuse_short, roster, train_best
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
@@ -110,9 +111,13 @@ def choose_method(log: FeedbackLog) -> Method:
 
 
 def resolve_method(method: str | Method, log: FeedbackLog) -> Method:
-    """A method from its key ("auto": see `choose_method`) or itself."""
-    if isinstance(method, Method):
-        return method
+    """A method from its key ("auto": see `choose_method`) or itself.
+
+    Raises:
+        ConfigError: an unknown key, or an object that is no method.
+    """
+    if not isinstance(method, str):
+        return require_method(method)
     return choose_method(log) if method == "auto" else methods.get(method)
 
 
@@ -156,7 +161,7 @@ def fit(
     encoder: str | Encoder = "minilm",
     propensity_features: PropensityFeatures = "context",
     use_gold: bool = False,
-    config: TrainingConfig | None = None,
+    config: TrainingConfig | Mapping[str, Any] | None = None,
     store: EmbeddingStore | None = None,
     nuisances: Mapping[str, ArrayLike] | None = None,
     checkpoint: str | Path | None = None,
@@ -170,7 +175,7 @@ def fit(
         encoder: "minilm", "hashing", a Hugging Face id or path, or an `Encoder`.
         propensity_features: "context" (context and style, never the embedding) or "text" (as published).
         use_gold: train on the log's gold labels too. They are not read otherwise, even where the log names them.
-        config: training knobs.
+        config: training knobs, or a mapping of them by name.
         store: embedding cache; None computes without one.
         nuisances: what is known of the log by name, numbers or one per row, in place of the stage that would estimate
             it: `p`, `e`, `rho01`, `rho10`, `prior` … (see `tacit.methods.columns.nuisance_columns`).
@@ -182,7 +187,8 @@ def fit(
 
     Raises:
         DegenerateDataError: the log holds nothing to learn from (no positive, all positive …).
-        ConfigError: unknown method, encoder or nuisance.
+        ConfigError: not a log, an unknown method or encoder, impossible knobs, a nuisance that the method does not
+            read, or an encoder that reads prompt and response as one text for a method that sees the prompt alone.
         DataError: a nuisance of another length than the log, or outside its range.
 
     Example:
@@ -202,15 +208,27 @@ def fit(
         >>> rm.score([("question 1", "yes, certainly")]).shape
         (1,)
     """
+    if not isinstance(log, FeedbackLog):
+        raise ConfigError(
+            f"fit needs a FeedbackLog, found {log!r:.80} ({type(log).__name__}); read a file with "
+            "FeedbackLog.read(path, signals=[…])"
+        )
     if propensity_features not in get_args(PropensityFeatures):
         expected = " or ".join(map(repr, get_args(PropensityFeatures)))
         raise ConfigError(f"propensity_features is {propensity_features!r}, expected {expected}")
-    config = config or TrainingConfig()
+    config = TrainingConfig.of(config)
     chosen = resolve_method(method, log)
+    refuse_short(chosen, config)
     log = prepare_log(log, chosen, use_gold=use_gold)
     seen = observe(log)
     columns = nuisance_columns(nuisances, chosen, seen)
     chosen.check(seen.with_columns(**columns))  # before any embedding: a hopeless log is refused at once
+    encoder = resolve_encoder(encoder) if isinstance(encoder, str) else encoder
+    if not encoder.paired and any(head.view == "prompt" for head in chosen.heads(seen)):
+        raise ConfigError(
+            f"{chosen.key} sees the prompt alone, but encoder {encoder.name} reads prompt and response as one text; "
+            "expected one that reads them apart, such as minilm or hashing"
+        )
     warned = identification_warnings(chosen, log, propensity_features)
     for text in warned:
         warnings.warn(text, IdentificationWarning, stacklevel=2)
@@ -234,6 +252,7 @@ def fit(
         "training": describe_training(config, ensemble, choice),
         "metrics": describe_scores(chosen, ensemble, views, len(log)),
         "identification": describe_identification(chosen, prepared.observations, ensemble, warned),
+        "nuisances": sorted(columns),  # given by the caller: a refit without them would be another fit
         "fingerprint": fit_fingerprint(log, chosen, prepared.encoder, propensity_features, config, columns),
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }

@@ -37,12 +37,13 @@ def cross_validate(
     by: str | None = None,
     propensity_features: PropensityFeatures = "context",
     config: TrainingConfig | None = None,
+    use_gold: bool = False,
     quiet: bool = True,
 ) -> list[Predictions]:
     """Held-out predictions of several methods on the same folds.
 
     Inside each training part, capacity and stopping are chosen as in `tacit.fit`. Gold labels reach only methods that
-    declare `reads_gold` (the oracle). Standardisation is learned on all rows, without labels.
+    declare `reads_gold` (the oracle), unless `use_gold`. Standardisation is learned on all rows, without labels.
 
     Args:
         prepared: from `tacit.fitting.prepare`.
@@ -51,6 +52,7 @@ def cross_validate(
         by: role or column that folds must not split; see `unit_of` for the default.
         propensity_features: as in `tacit.fit`.
         config: training knobs.
+        use_gold: as in `tacit.fit`, for all of `methods`; their predictions count as an oracle's.
         quiet: no progress bar.
 
     Raises:
@@ -71,7 +73,8 @@ def cross_validate(
     predictions = []
     with progress("cross-validating", len(methods), quiet=quiet) as bar:
         for method in methods:
-            obs = prepared.observations if method.reads_gold else prepared.observations.without_gold()
+            gold = use_gold or method.reads_gold
+            obs = prepared.observations if gold else prepared.observations.without_gold()
             method.check(obs)
             ensembles, _ = train_best(method, views, obs, everyone, config)
             score_N = np.zeros(len(log))
@@ -93,7 +96,7 @@ def cross_validate(
             if all(head.view == "none" for head in method.heads(obs)):
                 # The folds' own constants run against their labels: pooled, they would rank below chance.
                 score_N[:] = score_N.mean()
-            protocol: Protocol = "oracle" if method.reads_gold else "honest"
+            protocol: Protocol = "oracle" if gold else "honest"
             predictions.append(Predictions(method.key, protocol, score_N, likelihood_N))
             bar.advance(1, method.key)
     return predictions

@@ -65,16 +65,21 @@ def evaluate_model(
         log: with signals, gold or ranks to judge by.
         folds: 0 scores the log with the model as it is; K refits the model's method K times on the other folds.
             None refits (5) if this is the log of the fit, because a model must not be judged on its own training rows.
+            A model that was given gold is refitted with the gold of the other folds.
         by: role or column that folds and bootstrap keep together.
         threshold: gold above it counts as liked for AUROC.
         store: embedding cache.
         quiet: no progress bars.
 
     Raises:
-        ConfigError: nothing to judge by.
+        ConfigError: nothing to judge by; or refits of a model that was given nuisances, or gold that this log does not
+            name.
     """
     own = _is_log_of_fit(rm, log)
     chosen = folds if folds is not None else (5 if own else 0)
+    use_gold = False
+    if chosen:
+        log, use_gold = _to_refit(rm, log)
     if log.roles.gold is None and log.roles.rank is None and not log.roles.signals:
         raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
     unit = by or unit_of(log)
@@ -82,15 +87,25 @@ def evaluate_model(
     if chosen:
         config = TrainingConfig(**rm.info["training"]["config"])
         prepared = prepare(log, rm.encoder, store=store, quiet=quiet)
-        predictions = cross_validate(
-            prepared,
-            _contenders(rm.method, log),
-            folds=chosen,
-            by=unit,
-            propensity_features=rm.propensity_features,
-            config=config,
-            quiet=quiet,
-        )
+
+        def refits(contenders: list[Method], use_gold: bool = False) -> list[Predictions]:
+            return cross_validate(
+                prepared,
+                contenders,
+                folds=chosen,
+                by=unit,
+                propensity_features=rm.propensity_features,
+                config=config,
+                use_gold=use_gold,
+                quiet=quiet,
+            )
+
+        contenders = _contenders(rm.method, log)
+        if use_gold:  # for the model alone: what it is compared with stays blind
+            blind = [method for method in contenders if method.key != rm.method.key]
+            predictions = refits(blind) + refits([rm.method], use_gold=True)
+        else:
+            predictions = refits(contenders)
         title = f"{log.name}: {chosen}-fold cross-validation over {unit.removesuffix('_id')}s, 95 % intervals"
     else:
         predictions = _as_it_is(rm, log, store, quiet)
@@ -118,6 +133,27 @@ def _is_log_of_fit(rm: RewardModel, log: FeedbackLog) -> bool:
         return bool(rm.info["log"]["fingerprint"] == log.with_roles(**changes).fingerprint())
     except DataError:  # values that the fit would not have taken
         return False
+
+
+def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
+    """The log with the gold that the fit was given, if any; and whether a method that can do without was given it."""
+    known = rm.info.get("nuisances", [])
+    if known:
+        raise ConfigError(
+            f"the model was fitted with nuisances that its folder does not hold ({', '.join(known)}), so it cannot be "
+            "refitted; use --folds 0 (folds=0) to score as it is"
+        )
+    gold = rm.info["roles"]["gold"]
+    if gold is None or rm.method.reads_gold:
+        return log, False
+    if log.roles.gold is None and gold in log.table.column_names:
+        log = log.with_roles(gold=gold)
+    if log.roles.gold != gold:
+        raise ConfigError(
+            f"the model was fitted with the gold column {gold!r}, found {log.roles.gold or 'none'}, so it cannot be "
+            f"refitted; use --gold {gold}, or --folds 0 (folds=0) to score as it is"
+        )
+    return log, True
 
 
 def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
@@ -163,9 +199,12 @@ def _caption(rows: list[Row], main: str, in_sample: bool) -> str:
             and length.metrics[name].value > ours.metrics[name].value
         ):
             lines.append(f"Length alone does better than {main} in {title}.")
-    if any(row.protocol == "oracle" for row in rows):
+    told = [row.method for row in rows if row.protocol == "oracle"]
+    if told:
+        verb = "were" if len(told) > 1 else "was"
         lines.append(
-            "oracle was trained on the gold labels of the other folds; every other method never saw one."
+            f"{' and '.join(told)} {verb} trained on the gold labels of the other folds; every other method never saw "
+            "one."
         )
     return "\n".join(lines)
 

@@ -20,7 +20,7 @@ class Encoder(Protocol):
     """What turns texts into vectors.
 
     Attributes:
-        name: `"minilm"`, `"hashing:256"`, or the Hugging Face id or path as it was given.
+        name: `"minilm"`, `"hashing:256"`, a Hugging Face id, or the absolute path of a folder.
         content_hash: SHA-256 over weights, tokenizer and settings. Two encoders with the same hash give the
             same vectors, up to the rounding of their `precision`.
         dimension: length D of one vector.

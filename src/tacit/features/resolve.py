@@ -51,6 +51,7 @@ def resolve_encoder(spec: str, *, precision: Precision | None = None) -> Encoder
             raise ConfigError(
                 f"encoder {spec!r}: there is no such folder; expected one that holds a Hugging Face model"
             )
+        spec = str(folder.absolute())  # a saved model has to find it from anywhere
     elif spec.count("/") != 1 or not all(spec.split("/")):
         close = difflib.get_close_matches(spec, ["minilm", "hashing"], n=1, cutoff=0.6)
         hint = f"; did you mean {close[0]!r}?" if close else ""

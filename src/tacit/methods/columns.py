@@ -16,7 +16,7 @@ from tacit.methods.observations import Observations
 
 ABOVE_ZERO = ("p", "e", "frequency", "prior")
 """Probabilities that are divided by: in (0, 1]."""
-FROM_ZERO = ("rho01", "rho10", "noisy", "relevance")
+FROM_ZERO = ("rho01", "rho10", "noisy", "relevance", "exposure_score")
 """Probabilities in [0, 1]."""
 WHOLE_LOG = ("rho01", "rho10", "frequency", "prior")
 """One number for all rows."""
@@ -30,30 +30,32 @@ def nuisance_columns(
     Args:
         nuisances: by name: `p` P(a label is given), `e` P(the user acts | liked), `rho01` P(label 0 | liked), `rho10`
             P(label 1 | not liked), `prior` P(liked), `frequency` P(signal | liked), `noisy` P(label 1), `relevance`
-            P(liked) of each row; or whatever else a stage of the method makes. A number, or N of them.
-        method: whose stages are asked what they make.
+            P(liked) of each row, `exposure_score` P(the user acts); or whatever else a stage of the method makes. A
+            number, or N of them.
+        method: which has to read them; see `names_read`.
         obs: N rows.
 
     Raises:
-        ConfigError: a name that no estimator reads.
+        ConfigError: a name that the method does not read.
         DataError: another length, a value that is not a number, or outside the range of probabilities.
         IdentificationError: rho01 + rho10 ≥ 1.
 
     Example:
         >>> import torch
-        >>> from tacit.methods import Naive, observations
+        >>> from tacit.methods import UPL, observations
         >>> obs = observations(torch.tensor([1.0, 0.0]))
-        >>> nuisance_columns({"e": [0.5, 0.25], "prior": 0.5}, Naive(), obs)
-        {'e': tensor([0.5000, 0.2500]), 'prior': tensor([0.5000])}
+        >>> nuisance_columns({"e": [0.5, 0.25], "relevance": 0.5}, UPL(), obs)
+        {'e': tensor([0.5000, 0.2500]), 'relevance': tensor([0.5000])}
     """
     given = dict(nuisances or {})
-    known: tuple[str, ...] = (*ABOVE_ZERO, *FROM_ZERO)
-    if set(given) - set(known):  # stages are asked only where a name is not one of the common ones
-        known = (*known, *_made(method, obs))
+    read = names_read(method, obs) if given else ()
     columns = {}
     for name, values in given.items():
-        if name not in known:
-            raise ConfigError(f"unknown nuisance {name!r}; expected one of {', '.join(sorted(set(known)))}")
+        if name not in read:
+            raise ConfigError(
+                f"{method.key} does not read the nuisance {name!r}, which would change nothing; it reads "
+                f"{', '.join(read) or 'none'}"
+            )
         columns[name] = torch.from_numpy(_checked(name, values, obs.n_rows))
     if {"rho01", "rho10"} <= columns.keys() and float(columns["rho01"] + columns["rho10"]) >= 1:
         raise IdentificationError(
@@ -87,8 +89,25 @@ def _checked(name: str, values: Any, rows: int) -> NDArray[np.float32]:
     return found
 
 
-def _made(method: Method, obs: Observations) -> Iterator[str]:
-    """Names of the columns that the stages of a method make, and theirs."""
+def names_read(method: Method, obs: Observations) -> tuple[str, ...]:
+    """Names of the nuisances that a method, as parametrised, takes from outside; sorted.
+
+    They are what its stages make, what it declares in `reads`, and the same of its stages, without those that a
+    parameter of that name settles.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import CausalIPS, Naive, observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> names_read(CausalIPS(rho10=0.0), obs), names_read(Naive(), obs)
+        (('p', 'rho01'), ())
+    """
+    return tuple(sorted(set(_read(method, obs))))
+
+
+def _read(method: Method, obs: Observations) -> Iterator[str]:
+    parameters = method.parameters()
+    yield from (name for name in method.reads if parameters.get(name) is None)
     for stage in method.stages(obs):
         yield from stage.makes
-        yield from _made(stage.method, obs)
+        yield from _read(stage.method, obs)

@@ -11,7 +11,7 @@ from tacit.errors import ConfigError
 from tacit.methods.method import Claim, Head, Level, Logits, Method, Stage
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
-from tacit.methods.pairs import in_company, refuse_unpaired, require_groups
+from tacit.methods.pairs import in_company, in_contrast, refuse_unpaired, require_groups
 from tacit.methods.stages.exposure import Exposure
 from tacit.methods.ubpr import unbiased_weights
 
@@ -22,13 +22,14 @@ class CUBPR(Method):
 
     | Inputs | Labels |
     |---|---|
-    | f: text; e: P(signal given liked) | any positive signal fired; several answers per prompt |
+    | f: text; e = P(y=1 | r*=1), known or estimated first | any positive signal fired; several answers per prompt |
 
     Loss of row i: the mean over its partners j in the prompt of w·softplus(−(f_i − f_j)), or of
     max(w·softplus(−(f_i − f_j)), −nn_beta), with w = (y_i/e_i)(1 − y_j/e_j), e ← max(e, clip).
     Variance is paid for with bias: pairs below the floor count too little, and with nn_beta = 0 pairs in which both
     answers were clicked count as nothing. Without `nn_beta` the loss is unbounded below, like `ubpr`'s; held-out rows
     are judged with negative weights at 0, which makes differences smaller than those of logit r and keeps their order.
+    Where e is not supplied it is estimated as in `ubpr`.
 
     Args:
         clip: propensities below it count as this.
@@ -41,12 +42,13 @@ class CUBPR(Method):
     e_max: float | None = None
 
     key: ClassVar[str] = "cubpr"
-    needs: ClassVar[tuple[str, ...]] = ("signal", "propensity", "several answers per prompt")
+    needs: ClassVar[tuple[str, ...]] = ("signal", "several answers per prompt")
     level: ClassVar[Level] = "logit_shift"
     claims: ClassVar[Claim] = "none"
     by_group: ClassVar[bool] = True
     assumes: ClassVar[str] = (
-        "e right and mostly above the floor; no misclicks; answers to one prompt react independently"
+        "e right and mostly above the floor, estimated from context and style by the likelihood of implicit_rm unless "
+        "supplied; no misclicks; answers to one prompt react independently"
     )
     not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
     citation: ClassVar[str] = "Saito, Unbiased pairwise learning from biased implicit feedback, ICTIR 2020"
@@ -72,6 +74,10 @@ class CUBPR(Method):
     def counts(self, obs: Observations) -> Tensor:
         """Visible rows of prompts with another visible row."""
         return in_company(require_groups(self.key, obs), obs.any_positive()[1])
+
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows of prompts with a clicked and a silent answer: other pairs weigh nothing."""
+        return in_contrast(require_groups(self.key, obs), *obs.any_positive())
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """Mean over the partners of the pairs' bounded losses [..., B]."""

@@ -37,6 +37,10 @@ class Explicit(Method):
         """Every row: the mean runs over labelled and unlabelled ones."""
         return torch.ones_like(obs.explicit()[1])
 
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows with a label."""
+        return obs.explicit()[1]
+
 
 @dataclass(frozen=True)
 class NoiseCorrected(Explicit):

@@ -73,6 +73,8 @@ class Method:
         by_group: batches must hold whole prompts.
         refreshes: `refresh` is to be called after every epoch.
         warm_up: epochs before which no state may be kept as the best.
+        waits: the reward learns nothing while warming up, so that a fit has to be longer than `warm_up`.
+        reads: names of nuisances that it takes from outside besides those that its stages make.
         exchangeable: its reward and propensity heads can change places when they see the same features.
         reward_heads: heads that `reward` reads.
         calibrated: heads that get a temperature; None: all that see features.
@@ -93,6 +95,8 @@ class Method:
     by_group: ClassVar[bool] = False
     refreshes: ClassVar[bool] = False
     warm_up: ClassVar[int] = 0
+    waits: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
     exchangeable: ClassVar[bool] = False
     reward_heads: ClassVar[tuple[str, ...]] = ("reward",)
     calibrated: ClassVar[tuple[str, ...] | None] = None
@@ -162,6 +166,13 @@ class Method:
         """Whether a row carries any information for this method, bool [..., B]."""
         return obs.visible_BK.any(-1)
 
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows by which a set of rows can teach or judge something, bool [..., B]; `counts`, unless overridden.
+
+        A mean may run over rows that say nothing by themselves: of inverse propensities, over rows without a label.
+        """
+        return self.counts(obs)
+
     def log_likelihood(self, logits: Logits, obs: Observations) -> Tensor | None:
         """log P(signals) of each row [..., B] for methods that model the signals, else None."""
         return None
@@ -197,6 +208,21 @@ def _choices(hint: Any) -> tuple[Any, ...]:
         parts = [_choices(part) for part in get_args(hint)]
         return tuple(choice for part in parts for choice in part) if all(parts) else ()
     return ()
+
+
+def require_method(method: object) -> Method:
+    """The method itself.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, type) and issubclass(method, Method):
+        raise ConfigError(f"method is the class {method.__name__}, expected one of it: {method.__name__}()")
+    raise ConfigError(
+        f"method is {method!r:.80} ({type(method).__name__}), expected an estimator, such as ImplicitRM()"
+    )
 
 
 def refuse_degenerate(key: str, label_B: Tensor, known_B: Tensor) -> None:

@@ -38,6 +38,7 @@ class MultiIPS(IPS):
     key: ClassVar[str] = "multi_ips"
     claims: ClassVar[Claim] = "consistent"
     warm_up: ClassVar[int] = 10
+    waits: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Zhang, Bao, Liu, Yang, Lin, Wen, Ramezani, Large-scale causal approaches to debiasing post-click conversion "
         "rate estimation with multi-task learning, WWW 2020, arXiv 1910.09337"

@@ -41,6 +41,7 @@ class ReCRecF(ExposureModel):
     key: ClassVar[str] = "recrec_f"
     level: ClassVar[Level] = "prob"
     claims: ClassVar[Claim] = "consistent"
+    reads: ClassVar[tuple[str, ...]] = ("exposure_score",)
     citation: ClassVar[str] = (
         "Lin, Zhou, Chen, Feng, Shi, Chen, Li, Wang, ReCRec: reasoning the causes of implicit feedback for debiased "
         "recommendation, ACM TOIS 42(6), 2024, doi 10.1145/3672275"

@@ -27,7 +27,8 @@ class RelMF(PositiveUnlabelled):
     | text; e = P(y=1 | r*=1, x, z), known or estimated first from context and style | any positive signal fired |
 
     Loss, s = σ(f): (y/e)(1−s)² + (1−y/e)s² = s² − (y/e)(2s−1), e ← max(e, clip). Its expectation is the squared error
-    on r*, given the true e. With e = 1 it is the Brier score of the signal.
+    on r*, given the true e. With e = 1 it is the Brier score of the signal. Where e is not supplied it is estimated by
+    the likelihood of `implicit_rm` (`tacit.methods.stages.exposure`).
 
     Published code for reward models took e from the label itself, which leaves the naive loss; a "dual" form that also
     divides 1−y by 1−e is not unbiased, and is not offered.
@@ -43,7 +44,10 @@ class RelMF(PositiveUnlabelled):
     key: ClassVar[str] = "rel_mf"
     level: ClassVar[Level] = "prob"
     claims: ClassVar[Claim] = "clean_squared"
-    assumes: ClassVar[str] = "no misclicks; e is right, and above the clip"
+    assumes: ClassVar[str] = (
+        "no misclicks; e is right, estimated from context and style by the likelihood of implicit_rm unless supplied, "
+        "and above the clip"
+    )
     not_identified: ClassVar[str] = "e from the signal alone: its level, and without context its shape"
     citation: ClassVar[str] = (
         "Saito, Yaginuma, Nishino, Sakata, Nakata, Unbiased recommender learning from missing-not-at-random implicit "

@@ -22,4 +22,6 @@ class RelMFNoClip(RelMF):
     clip: float = 1e-8
 
     key: ClassVar[str] = "rel_mf_noclip"
-    assumes: ClassVar[str] = "no misclicks; e is right"
+    assumes: ClassVar[str] = (
+        "no misclicks; e is right, estimated from context and style by the likelihood of implicit_rm unless supplied"
+    )

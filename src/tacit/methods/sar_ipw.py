@@ -31,6 +31,8 @@ class SARIPW(PositiveUnlabelled):
     expectation is the logistic loss on r*, given the true e. It is unbounded below (targets exceed 1): held-out rows
     are judged by −log P(y) with P(y=1) = e·σ(f), and `nonnegative` guards networks as in `nnpu`.
 
+    Where e is not supplied it is estimated by the likelihood of `implicit_rm` (`tacit.methods.stages.exposure`).
+
     Relation: inverse propensity scoring for implicit signals; with one e for all rows it is `upu`, with e = 1 `naive`.
 
     Args:
@@ -46,7 +48,10 @@ class SARIPW(PositiveUnlabelled):
     key: ClassVar[str] = "sar_ipw"
     level: ClassVar[Level] = "prob"
     claims: ClassVar[Claim] = "clean_risk"
-    assumes: ClassVar[str] = "no misclicks; e is right, and above the clip"
+    assumes: ClassVar[str] = (
+        "no misclicks; e is right, estimated from context and style by the likelihood of implicit_rm unless supplied, "
+        "and above the clip"
+    )
     not_identified: ClassVar[str] = "e from the signal alone: its level, and without context its shape"
     citation: ClassVar[str] = (
         "Bekker, Robberechts, Davis, Beyond the selected completely at random assumption for learning from positive "

@@ -11,7 +11,7 @@ from torch import Tensor
 from tacit.methods.method import Claim, Head, Level, Logits, Method, Stage
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
-from tacit.methods.pairs import Pairs, in_company, pairs_within, refuse_unpaired, require_groups
+from tacit.methods.pairs import Pairs, in_company, in_contrast, pairs_within, refuse_unpaired, require_groups
 from tacit.methods.stages.exposure import Exposure
 
 _NEVER = 1e-6
@@ -24,7 +24,7 @@ class UBPR(Method):
 
     | Inputs | Labels |
     |---|---|
-    | f: text; e: P(signal given liked) | any positive signal fired; several answers per prompt |
+    | f: text; e = P(y=1 | r*=1), known or estimated first | any positive signal fired; several answers per prompt |
 
     Loss of row i: the mean over its partners j in the prompt of
         (y_i/e_i)(1 − y_j/e_j)·softplus(−(f_i − f_j)).
@@ -33,9 +33,12 @@ class UBPR(Method):
     loss is unbounded below. Held-out rows are judged with such pairs left out, which the temperature answers with
     differences smaller than those of logit r; their order stays.
 
-    e has to come from outside: from randomised exposure, from a column, or from a fitted stage with its own assumption;
-    the published code hands over the simulator's truth. Relations: e = 1 is `bpr`; `cubpr` bounds the weights; `upl`
-    removes their negative part without bias if the pointwise relevance is right.
+    e is best known: from randomised exposure, or from the code that placed the answers. Where it is not supplied it is
+    estimated from context and style by the likelihood of `implicit_rm` (`tacit.methods.stages.exposure`), whose
+    assumptions are then this method's too; the published code hands over the simulator's truth.
+
+    Relations: e = 1 is `bpr`; `cubpr` bounds the weights; `upl` removes their negative part without bias if the
+    pointwise relevance is right.
 
     Args:
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
@@ -44,11 +47,14 @@ class UBPR(Method):
     e_max: float | None = None
 
     key: ClassVar[str] = "ubpr"
-    needs: ClassVar[tuple[str, ...]] = ("signal", "propensity", "several answers per prompt")
+    needs: ClassVar[tuple[str, ...]] = ("signal", "several answers per prompt")
     level: ClassVar[Level] = "logit_shift"
     claims: ClassVar[Claim] = "clean_pairs"
     by_group: ClassVar[bool] = True
-    assumes: ClassVar[str] = "e right; no misclicks; answers to one prompt react independently"
+    assumes: ClassVar[str] = (
+        "e right, estimated from context and style by the likelihood of implicit_rm unless supplied; no misclicks; "
+        "answers to one prompt react independently"
+    )
     not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
     citation: ClassVar[str] = "Saito, Unbiased pairwise learning from biased implicit feedback, ICTIR 2020"
 
@@ -67,6 +73,10 @@ class UBPR(Method):
     def counts(self, obs: Observations) -> Tensor:
         """Visible rows of prompts with another visible row."""
         return in_company(require_groups(self.key, obs), obs.any_positive()[1])
+
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows of prompts with a clicked and a silent answer: other pairs weigh nothing."""
+        return in_contrast(require_groups(self.key, obs), *obs.any_positive())
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """Mean over the partners of w·softplus(−(f_i − f_j)), w = (y_i/e_i)(1 − y_j/e_j) [..., B]."""

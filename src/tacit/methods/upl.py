@@ -10,7 +10,7 @@ from torch import Tensor
 from tacit.methods.method import Claim, Head, Level, Logits, Method, Stage
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
-from tacit.methods.pairs import in_company, refuse_unpaired, require_groups
+from tacit.methods.pairs import in_company, in_contrast, refuse_unpaired, require_groups
 from tacit.methods.stages.exposure import Exposure
 from tacit.methods.stages.relevance import Relevance
 from tacit.methods.ubpr import silent_weights
@@ -22,13 +22,14 @@ class UPL(Method):
 
     | Inputs | Labels |
     |---|---|
-    | f, q: text; e: P(signal given liked) | any positive signal fired; several answers per prompt |
+    | f, q: text; e = P(y=1 | r*=1), known or estimated first | any positive signal fired; several answers per prompt |
 
     Loss of row i: the mean over its partners j in the prompt of
         (y_i/e_i)·(1−y_j)·(1−q_j)/(1−q_j e_j)·softplus(−(f_i − f_j)),
     q = P(r*=1 | x) from a pointwise head fitted first, out of fold, by inverse propensities. The fraction is
     P(r*_j=0 | y_j=0), so weights lie in [0, 1/e_i]. With e and q right the expectation is `ubpr`'s,
-    r_i(1−r_j)·softplus(−(f_i − f_j)), at a variance that is nowhere larger.
+    r_i(1−r_j)·softplus(−(f_i − f_j)), at a variance that is nowhere larger. Where e is not supplied it is estimated as
+    in `ubpr`.
 
     Relations: q = 0 is `bpr` weighted by 1/e_i.
 
@@ -41,12 +42,13 @@ class UPL(Method):
     e_max: float | None = None
 
     key: ClassVar[str] = "upl"
-    needs: ClassVar[tuple[str, ...]] = ("signal", "propensity", "several answers per prompt")
+    needs: ClassVar[tuple[str, ...]] = ("signal", "several answers per prompt")
     level: ClassVar[Level] = "logit_shift"
     claims: ClassVar[Claim] = "clean_pairs"
     by_group: ClassVar[bool] = True
     assumes: ClassVar[str] = (
-        "e and the pointwise relevance right; no misclicks; answers to one prompt react independently"
+        "e and the pointwise relevance right, e estimated from context and style by the likelihood of implicit_rm "
+        "unless supplied; no misclicks; answers to one prompt react independently"
     )
     not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
     citation: ClassVar[str] = "Ren, Tang, Rong, Zhu, SIGIR 2023, arXiv 2304.05066"
@@ -66,6 +68,10 @@ class UPL(Method):
     def counts(self, obs: Observations) -> Tensor:
         """Visible rows of prompts with another visible row."""
         return in_company(require_groups(self.key, obs), obs.any_positive()[1])
+
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows of prompts with a clicked and a silent answer: other pairs weigh nothing."""
+        return in_contrast(require_groups(self.key, obs), *obs.any_positive())
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """Mean over the partners of the weighted pair losses [..., B]; never negative."""

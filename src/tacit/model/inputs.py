@@ -26,11 +26,14 @@ class Inputs:
         embedding_ND: float16 [N, D] of the pair.
         style_NS: float32 [N, S], `STYLE_NAMES` in order; the first column is the length.
         context_NC: float32 [N, C], or None where the log has no context or scoring does not need it.
+        prompt_columns: so many of the last embedding columns are the prompt's alone; 0 where the encoder reads prompt
+            and response as one text.
     """
 
     embedding_ND: NDArray[np.float16]
     style_NS: NDArray[np.float32]
     context_NC: NDArray[np.float32] | None = None
+    prompt_columns: int = 0
 
 
 def log_inputs(
@@ -46,7 +49,10 @@ def log_inputs(
     # A paired encoder reads no chats: built as Python objects, a million of them would need gigabytes.
     chats = [] if encoder.paired else log.messages()
     embedding_ND = embed_pairs(encoder, log.prompts(), responses, chats, store, quiet=quiet)
-    return Inputs(embedding_ND, style_features(responses), context_NC)
+    prompt_columns = (
+        embedding_ND.shape[1] // 3 if encoder.paired else 0
+    )  # response, match, prompt: `embed_pairs`
+    return Inputs(embedding_ND, style_features(responses), context_NC, prompt_columns)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,19 @@ class Scalings:
             views["propensity"] = View("context+style", (context, style))
         if context is not None:
             views["context"] = View("context", (context,))
+        if inputs.prompt_columns:
+            views["prompt"] = View("prompt", (self._prompt(inputs),))
         return views
+
+    def _prompt(self, inputs: Inputs) -> Block:
+        """The prompt's columns of the embedding, not copied; scaled as a block of their own."""
+        P, D = inputs.prompt_columns, inputs.embedding_ND.shape[1]
+        whole = self.blocks["embedding"]
+        narrower = np.float32(np.sqrt(P / D))  # a block is divided by the root of its width
+        return Block(
+            inputs.embedding_ND[:, D - P :],
+            Standardiser(whole.mean[D - P :], whole.scale[D - P :] * narrower),
+        )
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, for safetensors."""

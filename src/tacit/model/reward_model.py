@@ -66,7 +66,8 @@ class RewardModel:
             quiet: no progress bar.
 
         Raises:
-            ConfigError: a pair is neither a tuple nor a mapping with prompt and response.
+            ConfigError: a pair is neither a tuple nor a mapping with prompt and response, or the model scores
+                context (`context_only`) and `pairs` is not a log that names the context of the fit.
         """
         reward: NDArray[np.float32] = self.member_scores(pairs, store=store, quiet=quiet).mean(0)
         return reward
@@ -93,6 +94,14 @@ class RewardModel:
         inputs = self._inputs(pairs, store, quiet)
         rows = len(inputs.style_NS)
         views = self.scalings.views(inputs, self.propensity_features)
+        for head in self.method.reward_heads:
+            layout = self.ensemble.layouts[head]
+            seen = layout.head.view
+            if seen != "none" and (seen not in views or views[seen].width != layout.inputs):
+                raise ConfigError(
+                    f"{self.method.key} scores context, not text: pass a FeedbackLog whose roles name the context of "
+                    f"the fit ({', '.join(self.codec.columns) if self.codec is not None else 'none'})"
+                )
         return self.ensemble.rewards(self.method, views, torch.arange(rows)).numpy().astype(np.float32)
 
     def strata(
@@ -158,22 +167,21 @@ class RewardModel:
         write_folder(Path(folder), manifest, tensors, model_card(manifest))
 
     @classmethod
-    def load(cls, folder: str | Path) -> RewardModel:
+    def load(cls, folder: str | Path, *, encoder: str | Encoder | None = None) -> RewardModel:
         """Read a model folder.
 
+        Args:
+            folder: written by `save`.
+            encoder: the one of the fit, where its name alone does not find it: an `Encoder` of your own, or the folder
+                to which a Hugging Face model has moved. None: by the name in the folder.
+
         Raises:
-            ModelError: the folder is not a model, is damaged, or names an encoder that has changed.
+            ModelError: the folder is not a model, is damaged, or its encoder is not found or is another one.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
         tensors = read_tensors(folder)
-        encoder = resolve_encoder(manifest["encoder"]["name"], precision=manifest["encoder"]["precision"])
-        if encoder.content_hash != manifest["encoder"]["content_hash"]:
-            raise ModelError(
-                f"{folder}: encoder {encoder.name} is not the one of the fit (content hash "
-                f"{encoder.content_hash[:12]}, expected {manifest['encoder']['content_hash'][:12]}); "
-                "install that version"
-            )
+        encoder = _encoder_of(folder, manifest["encoder"], encoder)
         layouts = {entry["name"]: _layout_from_json(entry) for entry in manifest["heads"]}
         weights: dict[str, dict[str, torch.Tensor]] = {name: {} for name in layouts}
         scales: dict[str, dict[str, torch.Tensor]] = {"scale": {}, "shift": {}}
@@ -221,6 +229,29 @@ class RewardModel:
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / (1 + e⁻ˣ), without overflow."""
     return torch.sigmoid(torch.from_numpy(np.asarray(logits, dtype=np.float32))).numpy()
+
+
+def _encoder_of(folder: Path, stated: Mapping[str, Any], given: str | Encoder | None) -> Encoder:
+    """The encoder of a saved model: as given, or found by the name in the folder."""
+    if given is None or isinstance(given, str):
+        name = stated["name"] if given is None else given
+        try:
+            encoder = resolve_encoder(name, precision=stated["precision"])
+        except ConfigError as error:
+            raise ModelError(
+                f"{folder}: the encoder of the fit is not found by its name {name!r} ({error}); hand it over: "
+                "RewardModel.load(folder, encoder=…)"
+            ) from None
+    else:
+        encoder = given
+    found, expected = getattr(encoder, "content_hash", None), stated["content_hash"]
+    if found != expected:
+        raise ModelError(
+            f"{folder}: encoder {getattr(encoder, 'name', encoder)} is not the one of the fit (content hash "
+            f"{str(found)[:12]}, expected {expected[:12]} of {stated['name']}); install that version, or hand over "
+            "the right one: RewardModel.load(folder, encoder=…)"
+        )
+    return encoder
 
 
 def _as_log(pairs: Sequence[Any]) -> FeedbackLog:

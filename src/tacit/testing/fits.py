@@ -35,11 +35,9 @@ def check_determinism(method: Method) -> None:
         ConformanceError: they differ.
     """
     data = trial(method)
-    first = weights(data.fit(method).ensemble_)
+    first = weights(_ensemble(method, data))
     torch.rand(7), np.random.rand(7)  # noqa: NPY002
-    _same(
-        "check_determinism", method, first, weights(data.fit(method).ensemble_), "two fits on the same data"
-    )
+    _same("check_determinism", method, first, weights(_ensemble(method, data)), "two fits on the same data")
 
 
 def check_refit_starts_afresh(method: Method) -> None:
@@ -97,7 +95,8 @@ def check_save_load(method: Method) -> None:
             return
         loaded = RewardModel.load(Path(folder) / "rm")
     views = {model.ensemble.layouts[name].head.view for name in method.reward_heads}
-    if not views <= {"reward", "length", "none"}:  # texts alone cannot be scored by a reward that reads more
+    from_text = {"reward", "length", "prompt", "none"}
+    if not views <= from_text:  # texts alone cannot be scored by a reward that reads more
         read, kept = (
             {name: value for name, value in weights(rm.ensemble).items() if name.startswith("weight.")}
             for rm in (loaded, model)
@@ -222,7 +221,7 @@ def _fitted(method: Method, data: Trial, *, gold: bool = False, seed: int = 0) -
             log,
             method=method,
             encoder="hashing:32",
-            config=quick_config(seed),
+            config=quick_config(seed, method.warm_up if method.waits else 0),
             nuisances=data.nuisances or None,
         )
 

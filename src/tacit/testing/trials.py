@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tacit.errors import TacitError
 from tacit.methods import Head, Method, Observations, observations
+from tacit.methods.columns import names_read
 from tacit.training.config import TrainingConfig
 from tacit.training.estimator import HeadEstimator
 
@@ -57,7 +58,7 @@ class Trial:
     def fit(self, method: Method, *, seed: int = 0, into: HeadEstimator | None = None) -> HeadEstimator:
         """A quick fit; gold is handed to methods that read it."""
         model = HeadEstimator(method) if into is None else into
-        model.set_params(method=method, config=quick_config(seed))
+        model.set_params(method=method, config=quick_config(seed, method.warm_up if method.waits else 0))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sixty rows identify little
             return model.fit(
@@ -84,10 +85,10 @@ class Trial:
         )
 
 
-def quick_config(seed: int = 0) -> TrainingConfig:
-    """As little training as there can be."""
+def quick_config(seed: int = 0, idle: int = 0) -> TrainingConfig:
+    """As little training as there can be: two epochs after those in which the reward does not learn."""
     return TrainingConfig(
-        members=2, hidden=(), weight_decay=1.0, max_epochs=2, patience=2, seed=seed, precision="fp32"
+        members=2, hidden=(), weight_decay=1.0, max_epochs=idle + 2, patience=2, seed=seed, precision="fp32"
     )
 
 
@@ -127,7 +128,9 @@ def _made(method: Method, polarity: tuple[int, ...], seed: int) -> Trial:
         outside |= {"e": e, "p": e}
     if "prior" in method.needs:
         outside |= {"prior": max(0.6, float(np.nanmean(signals[:, 0])) + 0.1)}
-    return Trial(X, context, signals, polarity, np.arange(ROWS) // ANSWERS, liked.astype(np.float32), outside)
+    bare = Trial(X, context, signals, polarity, np.arange(ROWS) // ANSWERS, liked.astype(np.float32), {})
+    read = names_read(method, bare.observations()) if outside else ()
+    return replace(bare, nuisances={name: value for name, value in outside.items() if name in read})
 
 
 def random_logits(

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from tacit.errors import ConfigError
 
 
 class TrainingConfig(BaseModel):
-    """How the ensemble of heads is fitted. Defaults suit a thousand to a million rows."""
+    """How the ensemble of heads is fitted. Defaults suit a thousand to a million rows.
+
+    Raises:
+        ConfigError: an unknown knob, or a value that it cannot have.
+
+    Example:
+        >>> TrainingConfig(members=0)
+        Traceback (most recent call last):
+        tacit.errors.ConfigError: config: members is 0, expected: input should be greater than or equal to 1
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,6 +52,31 @@ class TrainingConfig(BaseModel):
         "auto", description="of the first product; auto: bf16 where the CPU multiplies it in hardware"
     )
 
+    if not TYPE_CHECKING:  # type checkers read the signature off the fields
+
+        def __init__(self, **knobs: Any) -> None:
+            try:
+                super().__init__(**knobs)
+            except ValidationError as error:
+                raise ConfigError(_told(error)) from None
+
+    @classmethod
+    def of(cls, config: TrainingConfig | Mapping[str, Any] | None) -> TrainingConfig:
+        """The knobs from themselves, from a mapping by name, or the defaults for None; checked (again).
+
+        Raises:
+            ConfigError: something else, an unknown knob, or a value that it cannot have.
+        """
+        if config is None:
+            return cls()
+        if isinstance(config, TrainingConfig):
+            return cls(**config.model_dump())  # `model_copy` does not check what it updates
+        if isinstance(config, Mapping) and all(isinstance(name, str) for name in config):
+            return cls(**config)
+        raise ConfigError(
+            f"config is {config!r:.80} ({type(config).__name__}), expected a TrainingConfig or a mapping of its knobs"
+        )
+
     def reward_lr(self, hidden: tuple[int, ...]) -> float:
         """Learning rate of a reward head of these hidden sizes."""
         return self.lr if self.lr is not None else (1e-3 if hidden else 5e-3)
@@ -47,3 +84,13 @@ class TrainingConfig(BaseModel):
     def rows_per_step(self, rows: int) -> int:
         """Batch size on a log of that many training rows."""
         return self.batch_size if self.batch_size is not None else max(32, min(512, -(-rows // 8)))
+
+
+def _told(error: ValidationError) -> str:
+    """The first complaint as one line."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"config: unknown knob {name!r}, expected some of {', '.join(TrainingConfig.model_fields)}"
+    message = " ".join(str(first["msg"]).split())
+    return f"config: {name} is {first['input']!r:.80}, expected: {message[:1].lower()}{message[1:]}"

@@ -33,7 +33,6 @@ from tacit.training.sketch import sketch
 from tacit.training.temperature import Calibration, judge, neutral
 from tacit.training.views import Views
 
-
 Weights = dict[str, dict[str, Tensor]]
 """Tensors of every head, by head and name; see `tacit.training.heads`."""
 
@@ -131,6 +130,10 @@ _REFINING = 0.1
 """Share of its learning rate with which a head goes on that starts from a fitted one."""
 WIDE_VIEWS = ("reward", "all")
 """Views that hold the embedding: their heads get the reward's learning rate and weight decay."""
+_WHERE = {
+    "prompt": "; a log has them with an encoder that reads prompt and response apart (minilm, hashing), arrays never do"
+}
+"""Where the features are found that not every fit has."""
 _WIDE = 64
 """Columns from which the first product is worth bfloat16; narrower inputs (context, style) stay float32."""
 
@@ -213,9 +216,13 @@ def train(
 def batches(shuffled: Tensor, size: int, group_N: Tensor | None) -> list[Tensor]:
     """Rows of an epoch cut into steps; with groups, steps hold whole groups, in the order of the shuffle.
 
+    Laid end to end, groups fall into windows of `size` rows; a step holds the groups that start in its window. It
+    may so have fewer rows than `size`, or more, by the rest of its last group; a window in which none starts makes
+    no step.
+
     Args:
         shuffled: int64, rows in random order.
-        size: rows of a step, at least; a step ends with the group that fills it.
+        size: rows of a step without groups (the last may be smaller), of a window with them.
         group_N: int64 [N], or None to cut anywhere.
     """
     if group_N is None:
@@ -328,7 +335,8 @@ class _State:
             head = replace(declared, view="none") if blind else declared
             if head.view != "none" and head.view not in views:
                 raise ConfigError(
-                    f"{method.key}: there are no {head.view!r} features here, found {sorted(views)}"
+                    f"{method.key}: there are no {head.view!r} features here, found {', '.join(sorted(views))}"
+                    f"{_WHERE.get(head.view, '')}"
                 )
             width = 0 if head.view == "none" else views[head.view].width
             narrow = () if head.view in ("length", "context", "prompt") else config.propensity_hidden

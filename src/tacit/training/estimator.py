@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tacit.errors import ConfigError, DataError
 from tacit.methods import Method, observations
 from tacit.methods.columns import nuisance_columns
+from tacit.methods.method import require_method
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import Ensemble
 from tacit.training.selection import Choice, roster, train_best
@@ -28,7 +29,7 @@ class HeadEstimator:
 
     Args:
         method: the estimator.
-        config: training knobs; defaults if None.
+        config: training knobs, or a mapping of them; defaults if None.
 
     Attributes:
         ensemble_: the fitted members.
@@ -49,7 +50,7 @@ class HeadEstimator:
     """
 
     method: Method
-    config: TrainingConfig | None = None
+    config: TrainingConfig | Mapping[str, Any] | None = None
     ensemble_: Ensemble = field(init=False, repr=False)
     choice_: Choice = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
@@ -82,9 +83,11 @@ class HeadEstimator:
 
         Raises:
             DataError: shapes that do not fit, or values that are not finite.
-            ConfigError: a nuisance that no estimator reads.
+            ConfigError: a method that is none, impossible knobs, or a nuisance that the method does not read.
             DegenerateDataError: nothing to learn from.
         """
+        require_method(self.method)
+        config = TrainingConfig.of(self.config)
         X_ND = _matrix("X", X)
         N = len(X_ND)
         groups_N = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -105,7 +108,6 @@ class HeadEstimator:
             raise DataError(f"context has {len(context_NC)} rows, X has {N}; expected as many")
         obs = obs.with_columns(**nuisance_columns(nuisances, self.method, obs))
         self.method.check(obs)
-        config = self.config or TrainingConfig()
         self._scalings = [Block.fit(X_ND)] + ([] if context_NC is None else [Block.fit(context_NC)])
         views = self._views(X_ND, context_NC)
         together_N = np.arange(N) if groups_N is None else groups_N.astype(np.int64)

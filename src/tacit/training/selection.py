@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tacit.errors import ConfigError
 from tacit.methods.method import Method
 from tacit.methods.observations import Observations, concatenate
 from tacit.progress import Progress
@@ -62,7 +63,11 @@ def train_best(
 
     Returns:
         One ensemble per team, in the order of team numbers, and the record of the choice.
+
+    Raises:
+        ConfigError: fewer epochs than the method needs.
     """
+    refuse_short(method, config)
 
     def fit(nuisance: Method, seen: Observations, crew: Roster, stage: str) -> list[Ensemble]:
         return train_best(
@@ -82,8 +87,8 @@ def train_best(
     tried: list[tuple[int, tuple[int, ...], float, float]] = []
     best: dict[int, tuple[float, Ensemble, tuple[tuple[int, ...], float]]] = {}
     M = len(who.seeds)
-    counts = method.counts(obs)
-    held_out_MN = _plan(who, (0.0,), counts).held_out_MN
+    counts, judges = method.counts(obs), method.judges(obs)
+    held_out_MN = _plan(who, (0.0,), judges).held_out_MN
     judged_M = (held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
     forms = method.variants(obs)
 
@@ -93,7 +98,7 @@ def train_best(
             forms[f],
             views,
             obs.members(torch.arange(M).repeat(len(decays))),
-            _plan(who, decays, counts),
+            _plan(who, decays, judges),
             config,
             hidden,
             start=start,
@@ -145,6 +150,19 @@ def _starting_propensities(linear: Ensemble, M: int, copies: int) -> Weights:
     }
 
 
+def refuse_short(method: Method, config: TrainingConfig) -> None:
+    """Raise if training would end before the reward has begun to learn.
+
+    Raises:
+        ConfigError: it would.
+    """
+    if method.waits and config.max_epochs <= method.warm_up:
+        raise ConfigError(
+            f"{method.key}: max_epochs is {config.max_epochs}, expected {method.warm_up + 1} or more: its reward "
+            f"learns nothing in the first {method.warm_up} epochs"
+        )
+
+
 def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
     candidates = _candidates(method, obs, config)
@@ -182,7 +200,7 @@ def _recalibrated(
 ) -> Ensemble:
     """Set scale and level of every head of a team on the rows that its members held out, pooled."""
     names = tuple(ensemble.calibration.scale)
-    plan = _plan(who, (0.0,), method.counts(obs))
+    plan = _plan(who, (0.0,), method.judges(obs))
     logits: dict[str, list[Tensor]] = {name: [] for name in ensemble.layouts}
     seen: list[Observations] = []
     with torch.no_grad():
@@ -197,15 +215,15 @@ def _recalibrated(
     return replace(ensemble, calibration=ensemble.calibration.then(scale, shift))
 
 
-def _plan(who: Roster, decays: Sequence[float], counts: Tensor) -> Plan:
-    """Rows of every member; `counts` [N] or [M, N] says which rows carry information for the method."""
+def _plan(who: Roster, decays: Sequence[float], judges: Tensor) -> Plan:
+    """Rows of every member; `judges` [N] or [M, N] says which rows teach and judge something (`Method.judges`)."""
     hold_out = torch.tensor(who.hold_out)
     held_out_MN = (who.fold_N[None] == hold_out[:, None]) & who.rows_MN
     train_MN = who.rows_MN & ~held_out_MN
     # With few prompts or sparse labels a fold may hold nothing to learn from or be judged by: then a member uses all
     # its rows for both. It is judged too kindly, but it neither stops at random nor stays untrained.
     for m in range(len(who.seeds)):
-        informative_N = counts if counts.ndim == 1 else counts[m]
+        informative_N = judges if judges.ndim == 1 else judges[m]
         if not bool((train_MN[m] & informative_N).any()) or not bool((held_out_MN[m] & informative_N).any()):
             train_MN[m] = held_out_MN[m] = who.rows_MN[m]
     n = len(decays)
@@ -218,4 +236,14 @@ def _plan(who: Roster, decays: Sequence[float], counts: Tensor) -> Plan:
     )
 
 
-__all__ = ["CANDIDATES", "Choice", "Roster", "grouped_folds", "passes", "roster", "teams", "train_best"]
+__all__ = [
+    "CANDIDATES",
+    "Choice",
+    "Roster",
+    "grouped_folds",
+    "passes",
+    "refuse_short",
+    "roster",
+    "teams",
+    "train_best",
+]

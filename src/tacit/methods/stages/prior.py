@@ -38,6 +38,7 @@ class Prior(Method):
     prior: float | None = None
 
     key: ClassVar[str] = "prior"
+    reads: ClassVar[tuple[str, ...]] = ("prior", "frequency")
     assumes: ClassVar[str] = "activity the same on all liked responses; some responses that everybody likes"
     not_identified: ClassVar[str] = "the prior without such responses"
     citation: ClassVar[str] = (

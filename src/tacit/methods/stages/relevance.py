@@ -30,6 +30,7 @@ class Relevance(Method):
     clip: float = 0.1
 
     key: ClassVar[str] = "relevance"
+    reads: ClassVar[tuple[str, ...]] = ("e",)
     needs: ClassVar[tuple[str, ...]] = ("signal", "propensity")
     assumes: ClassVar[str] = "e right; no misclicks"
     not_identified: ClassVar[str] = "e from the signal alone"

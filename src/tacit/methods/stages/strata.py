@@ -44,6 +44,7 @@ class Strata(Method):
 
     key: ClassVar[str] = "strata"
     needs: ClassVar[tuple[str, ...]] = ("signal", "context")
+    reads: ClassVar[tuple[str, ...]] = ("e",)
     assumes: ClassVar[str] = "context moves exposure and not preference"
     not_identified: ClassVar[str] = "exposure apart from preference where context goes with content"
     citation: ClassVar[str] = "Zhou, Yao, Li, Gong, NeurIPS 2025"
