@@ -32,3 +32,13 @@ class ModelError(TacitError):
 
 class IdentificationWarning(UserWarning):
     """The fit will run, but the data cannot tell part of what is asked."""
+
+
+def shown(value: object) -> str:
+    """What was found, as a short piece of a one-line message: its beginning, and its type.
+
+    Example:
+        >>> shown(["a", 1])
+        "['a', 1] (list)"
+    """
+    return f"{' '.join(repr(value)[:80].split())} ({type(value).__name__})"

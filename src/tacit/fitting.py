@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from tacit import methods
 from tacit._version import __version__
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError, IdentificationWarning
+from tacit.errors import ConfigError, IdentificationWarning, shown
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations
@@ -210,7 +210,7 @@ def fit(
     """
     if not isinstance(log, FeedbackLog):
         raise ConfigError(
-            f"fit needs a FeedbackLog, found {log!r:.80} ({type(log).__name__}); read a file with "
+            f"fit needs a FeedbackLog, found {shown(log)}; read a file with "
             "FeedbackLog.read(path, signals=[…])"
         )
     if propensity_features not in get_args(PropensityFeatures):

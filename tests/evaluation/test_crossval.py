@@ -106,3 +106,23 @@ def test_truths_hold_what_the_log_knows_and_nan_elsewhere() -> None:
     assert np.isfinite(truth.rank_N[6:]).all()
     assert len(set(truth.units_N.tolist())) == 10
     assert len(set(truth.prompts_N.tolist())) == 30
+
+
+def test_gold_of_the_training_part_is_used_on_request_and_on_request_only() -> None:
+    table = columns()
+    logs = [
+        log_of(table | {"gold": gold}, gold="gold")
+        for gold in (table["gold"], [1 - g for g in table["gold"]])
+    ]
+    blind, told = (
+        [
+            cross_validate(
+                prepare(log, ENCODER), [methods.ImplicitRM()], folds=2, config=QUICK, use_gold=use
+            )[0]
+            for log in logs
+        ]
+        for use in (False, True)
+    )
+    np.testing.assert_array_equal(blind[0].score_N, blind[1].score_N)
+    assert not np.array_equal(told[0].score_N, told[1].score_N)
+    assert [p.protocol for p in blind + told] == ["honest"] * 2 + ["oracle"] * 2

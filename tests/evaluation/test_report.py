@@ -13,15 +13,23 @@ from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import RewardModel, fit
 from tacit.errors import ConfigError
-from tacit.evaluation.crossval import cross_validate
+from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
+from tacit.evaluation.table import compare
+from tacit.fitting import prepare
+from tacit.methods import ImplicitRM
 from tacit.training.config import TrainingConfig
 
 
 @functools.cache
 def model() -> RewardModel:
     return fit(log_of(columns()), encoder=ENCODER, config=QUICK)
+
+
+@functools.cache
+def model_with_gold() -> RewardModel:
+    return fit(log_of(columns(), gold="gold"), encoder=ENCODER, config=QUICK, use_gold=True)
 
 
 def methods_of(found: Evaluation) -> list[str]:
@@ -59,8 +67,45 @@ def test_refits_are_given_the_knobs_of_the_fit(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_fit_that_read_gold_is_known_again() -> None:
-    rm = fit(log_of(columns(), gold="gold"), encoder=ENCODER, config=QUICK, use_gold=True)
-    assert evaluate_model(rm, log_of(columns(), gold="gold")).folds == 5
+    assert evaluate_model(model_with_gold(), log_of(columns(), gold="gold")).folds == 5
+
+
+def test_refits_of_a_fit_that_was_given_gold_are_given_the_gold_of_the_other_folds() -> None:
+    log = log_of(columns(), gold="gold")
+    found, blind = evaluate_model(model_with_gold(), log, folds=2), evaluate_model(model(), log, folds=2)
+    ours, without = (next(r for r in e.rows if r.method == "implicit_rm") for e in (found, blind))
+    assert ours.protocol == "oracle" and without.protocol == "honest"
+    told = cross_validate(prepare(log, ENCODER), [ImplicitRM()], folds=2, config=QUICK, use_gold=True)
+    assert ours.metrics == compare(told, truths(log))[0].metrics != without.metrics
+    others = [{r.method: str(r.metrics) for r in e.rows if r.method != "implicit_rm"} for e in (found, blind)]
+    assert others[0] == others[1]
+    assert "oracle and implicit_rm were trained on the gold labels of the other folds" in found.caption
+    unnamed = evaluate_model(model_with_gold(), log_of(columns()), folds=2)  # its gold is known
+    assert str(unnamed.rows) == str(found.rows)
+
+
+def test_refits_with_other_gold_than_that_of_the_fit_are_refused() -> None:
+    table = columns() | {"audit": columns()["gold"]}
+    with pytest.raises(ConfigError, match=r"fitted with the gold column 'gold', found audit, .* --folds 0"):
+        evaluate_model(model_with_gold(), log_of(table, gold="audit"), folds=2)
+    elsewhere = {name: values for name, values in columns().items() if name != "gold"}
+    with pytest.raises(ConfigError, match="fitted with the gold column 'gold', found none"):
+        evaluate_model(model_with_gold(), log_of(elsewhere), folds=2)
+    assert evaluate_model(model_with_gold(), log_of(elsewhere), folds=0).folds == 0
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_a_fit_that_was_given_nuisances_is_not_refitted_without_them(
+    folds: int | None, tmp_path: Path
+) -> None:
+    given = {"e": np.full(90, 0.6)}
+    fit(log_of(columns()), method="sar_ipw", encoder=ENCODER, config=QUICK, nuisances=given).save(
+        tmp_path / "rm"
+    )
+    rm = RewardModel.load(tmp_path / "rm")
+    with pytest.raises(ConfigError, match=r"^the model was fitted with nuisances [^\n]*\(e\)[^\n]*--folds 0"):
+        evaluate_model(rm, log_of(columns(), gold="gold"), folds=folds)
+    assert evaluate_model(rm, log_of(columns(), gold="gold"), folds=0).folds == 0
 
 
 def test_a_new_log_is_scored_as_it_is() -> None:

@@ -217,3 +217,13 @@ def test_a_chat_that_the_template_refuses_is_a_data_error(tmp_path: Path) -> Non
     decoder(tmp_path, template="{{ raise_exception('roles must alternate') }}")
     with pytest.raises(DataError, match="user, assistant: roles must alternate"):
         resolve_encoder(str(tmp_path)).render(CHAT)
+
+
+def test_a_folder_named_from_here_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bert").mkdir()
+    encoder(tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    names = {resolve_encoder(spec, precision="fp32").name for spec in ("bert", "./bert")}
+    assert names == {str(tmp_path / "bert")}

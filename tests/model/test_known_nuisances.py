@@ -57,5 +57,5 @@ def test_the_same_propensity_as_a_number_and_as_a_column_gives_the_same_scores()
 def test_nuisances_that_do_not_fit_the_log_are_refused_before_anything_is_embedded() -> None:
     with pytest.raises(DataError, match=r"p has shape \(3,\), expected one number, or 120"):
         fitted(p=[0.5, 0.5, 0.5])
-    with pytest.raises(ConfigError, match="unknown nuisance 'propensities'"):
+    with pytest.raises(ConfigError, match="does not read the nuisance 'propensities'"):
         fitted(propensities=0.5)

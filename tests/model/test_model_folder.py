@@ -12,6 +12,7 @@ from toy_log import QUICK, columns, log_of
 
 from tacit import RewardModel, Signal, fit
 from tacit.errors import ConfigError, ModelError
+from tacit.features.hashing import HashingEncoder
 
 TABLE = columns(prompts=40)
 PAIRS = list(zip(TABLE["prompt"], TABLE["response"], strict=True))
@@ -196,3 +197,30 @@ def test_members_that_rank_nothing_have_no_agreement_and_still_a_card(tmp_path: 
     log = log_of(columns(prompts))
     fit(log, method="constant", encoder="hashing:32", config=QUICK).save(tmp_path / "rm")
     assert "**–**" in (tmp_path / "rm" / "README.md").read_text()
+
+
+class Mine(HashingEncoder):
+    """An encoder that no name finds."""
+
+    def __init__(self, dimension: int = 32) -> None:
+        super().__init__(dimension)
+        self.name = "mine"
+
+
+def test_a_model_of_an_encoder_of_ones_own_is_loaded_with_it(tmp_path: Path) -> None:
+    made = fit(log_of(TABLE), encoder=Mine(), config=QUICK)
+    made.save(tmp_path / "rm")
+    said = refusal(tmp_path / "rm")
+    assert "'mine'" in said and "RewardModel.load(folder, encoder=…)" in said
+    read = RewardModel.load(tmp_path / "rm", encoder=Mine())
+    np.testing.assert_array_equal(read.score(PAIRS), made.score(PAIRS))
+    with pytest.raises(ModelError, match=r"encoder mine is not the one of the fit \(content hash [^\n]*$"):
+        RewardModel.load(tmp_path / "rm", encoder=Mine(64))
+    with pytest.raises(ModelError, match="is not the one of the fit"):
+        RewardModel.load(tmp_path / "rm", encoder=object())  # type: ignore[arg-type]
+
+
+def test_a_name_that_finds_another_encoder_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="encoder hashing:64 is not the one of the fit"):
+        RewardModel.load(folder, encoder="hashing:64")
+    RewardModel.load(folder, encoder="hashing:32")

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationError
-from tacit.methods import ImplicitRM, LatentML, Naive, Observations, observations
-from tacit.methods.causal_ips import CausalIPS
-from tacit.methods.columns import nuisance_columns
+from tacit.methods import (
+    UPL,
+    UPU,
+    CausalIPS,
+    CounterIF,
+    ElkanNoto,
+    ImplicitRM,
+    LatentML,
+    Method,
+    Naive,
+    Observations,
+    PromptOnly,
+    ReCRecF,
+    observations,
+)
+from tacit.methods.columns import names_read, nuisance_columns
 from tacit.methods.method import Stage
 from tacit.training import HeadEstimator, TrainingConfig
 
@@ -123,6 +137,13 @@ def test_predictions_are_the_more_likely_class() -> None:
 
 
 @dataclass(frozen=True)
+class Reader(Naive):
+    """Naive, but takes whatever it is handed."""
+
+    reads: ClassVar[tuple[str, ...]] = ("p", "e", "noisy", "prior", "rho01", "rho10")
+
+
+@dataclass(frozen=True)
 class Looks(Naive):
     """Naive, but keeps what it was shown."""
 
@@ -145,7 +166,7 @@ def test_a_method_sees_the_prompts_that_are_given_and_none_otherwise() -> None:
 def test_a_known_propensity_takes_the_place_of_its_stage() -> None:
     X, y, slot = world()
     label = np.where(slot[:, 0] > 0, y, np.nan)
-    truth = {"p": np.full(300, 0.5), "rho01": 0.1, "rho10": 0.2, "noisy": 0.5}
+    truth = {"p": np.full(300, 0.5), "rho01": 0.1, "rho10": 0.2}
     given = HeadEstimator(CausalIPS(), QUICK).fit(X, label, nuisances=truth)
     double = HeadEstimator(CausalIPS(), QUICK).fit(X, label, nuisances=truth | {"p": np.full(300, 0.25)})
     estimated = HeadEstimator(CausalIPS(), QUICK).fit(X, label)
@@ -169,7 +190,11 @@ def test_what_the_caller_knows_is_kept_although_the_stage_runs_for_the_rest() ->
 @pytest.mark.parametrize(
     ("nuisances", "error", "message"),
     [
-        ({"propensity": 0.5}, ConfigError, "unknown nuisance 'propensity'; expected one of e, frequency"),
+        (
+            {"propensity": 0.5},
+            ConfigError,
+            "naive does not read the nuisance 'propensity'.* reads e, noisy, p, ",
+        ),
         ({"p": [0.5, 0.5]}, DataError, r"p has shape \(2,\), expected one number, or 300"),
         ({"p": [0.0] * 300}, DataError, "p, row 0: found 0, expected a probability above 0"),
         ({"e": [0.5] * 299 + [1.2]}, DataError, "e, row 299: found 1.2"),
@@ -185,7 +210,73 @@ def test_nuisances_that_cannot_be_are_refused(
 ) -> None:
     X, y, _ = world()
     with pytest.raises(error, match=message):
-        HeadEstimator(Naive(), QUICK).fit(X, y, nuisances=nuisances)  # type: ignore[arg-type]
+        HeadEstimator(Reader(), QUICK).fit(X, y, nuisances=nuisances)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "read"),
+    [
+        (Naive(), ()),
+        (ImplicitRM(), ()),
+        (CausalIPS(), ("p", "rho01", "rho10")),
+        (CausalIPS(rho01=0.1), ("p", "rho10")),
+        (UPL(), ("e", "relevance")),
+        (CounterIF(), ("e", "stratum")),
+        (UPU(), ("frequency", "prior")),
+        (UPU(prior=0.5), ()),
+        (ElkanNoto(mode="scale"), ("frequency", "prior")),
+        (ElkanNoto(mode="scale", prior=0.5), ("frequency",)),
+        (ReCRecF(), ("exposure_score",)),
+    ],
+    ids=repr,
+)
+def test_a_nuisance_that_the_method_does_not_read_is_refused_with_those_that_it_does(
+    method: Method, read: tuple[str, ...]
+) -> None:
+    X, y, slot = world()
+    assert names_read(method, observations(torch.from_numpy(y))) == read
+    message = f"^{method.key} does not read the nuisance 'luck'.*it reads {', '.join(read) or 'none'}$"
+    with pytest.raises(ConfigError, match=message):
+        HeadEstimator(method, QUICK).fit(X, y, context=slot, nuisances={"luck": 0.5})
+
+
+def test_an_outside_score_of_exposure_moves_recrec_f_and_is_a_probability() -> None:
+    X, y, slot = world()
+    given, none = (
+        HeadEstimator(ReCRecF(lamp=10.0), QUICK).fit(X, y, context=slot, nuisances=nuisances)
+        for nuisances in ({"exposure_score": np.full(300, 0.9)}, None)
+    )
+    assert given.decision_function(X).mean() < none.decision_function(X).mean()  # more exposure, fewer likes
+    with pytest.raises(
+        DataError, match=r"exposure_score, row 0: found 1.5, expected a probability from 0 to 1"
+    ):
+        HeadEstimator(ReCRecF(), QUICK).fit(X, y, nuisances={"exposure_score": 1.5})
+
+
+@pytest.mark.parametrize(
+    ("method", "config", "message"),
+    [
+        ("naive", QUICK, "method is 'naive' .str., expected an estimator"),
+        (Naive, QUICK, r"method is the class Naive, expected one of it: Naive\(\)"),
+        (Naive(), {"member": 2}, "config: unknown knob 'member', expected some of members, hidden"),
+        (Naive(), QUICK.model_copy(update={"members": 0}), "config: members is 0 .int., expected"),
+        (Naive(), 3, "config is 3 .int., expected a TrainingConfig or a mapping"),
+        (PromptOnly(), QUICK, "prompt_only: there are no 'prompt' features here, .* arrays never do"),
+    ],
+)
+def test_what_is_no_method_and_knobs_that_cannot_be_are_refused_in_one_line(
+    method: object, config: object, message: str
+) -> None:
+    X, y, _ = world()
+    with pytest.raises(ConfigError, match=f"^{message}[^\n]*$"):
+        HeadEstimator(method, config).fit(X, y)  # type: ignore[arg-type]
+
+
+def test_knobs_may_be_a_mapping() -> None:
+    X, y, _ = world()
+    knobs = {"members": 2, "max_epochs": 4, "hidden": (), "weight_decay": 1.0}
+    scores = [HeadEstimator(Naive(), config).fit(X, y).decision_function(X) for config in (QUICK, knobs)]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_a_column_that_a_stage_makes_may_be_given_under_its_own_name() -> None:

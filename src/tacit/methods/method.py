@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type
 import torch
 from torch import Tensor
 
-from tacit.errors import ConfigError, DegenerateDataError
+from tacit.errors import ConfigError, DegenerateDataError, shown
 from tacit.methods.observations import Observations
 
 View = Literal["reward", "propensity", "all", "context", "prompt", "length", "none"]
@@ -220,9 +220,7 @@ def require_method(method: object) -> Method:
         return method
     if isinstance(method, type) and issubclass(method, Method):
         raise ConfigError(f"method is the class {method.__name__}, expected one of it: {method.__name__}()")
-    raise ConfigError(
-        f"method is {method!r:.80} ({type(method).__name__}), expected an estimator, such as ImplicitRM()"
-    )
+    raise ConfigError(f"method is {shown(method)}, expected an estimator, such as ImplicitRM()")
 
 
 def refuse_degenerate(key: str, label_B: Tensor, known_B: Tensor) -> None:

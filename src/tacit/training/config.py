@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, shown
 
 
 class TrainingConfig(BaseModel):
@@ -19,7 +19,7 @@ class TrainingConfig(BaseModel):
     Example:
         >>> TrainingConfig(members=0)
         Traceback (most recent call last):
-        tacit.errors.ConfigError: config: members is 0, expected: input should be greater than or equal to 1
+        tacit.errors.ConfigError: config: members is 0 (int), expected: input should be greater than or equal to 1
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,9 +73,7 @@ class TrainingConfig(BaseModel):
             return cls(**config.model_dump())  # `model_copy` does not check what it updates
         if isinstance(config, Mapping) and all(isinstance(name, str) for name in config):
             return cls(**config)
-        raise ConfigError(
-            f"config is {config!r:.80} ({type(config).__name__}), expected a TrainingConfig or a mapping of its knobs"
-        )
+        raise ConfigError(f"config is {shown(config)}, expected a TrainingConfig or a mapping of its knobs")
 
     def reward_lr(self, hidden: tuple[int, ...]) -> float:
         """Learning rate of a reward head of these hidden sizes."""
@@ -93,4 +91,4 @@ def _told(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"config: unknown knob {name!r}, expected some of {', '.join(TrainingConfig.model_fields)}"
     message = " ".join(str(first["msg"]).split())
-    return f"config: {name} is {first['input']!r:.80}, expected: {message[:1].lower()}{message[1:]}"
+    return f"config: {name} is {shown(first['input'])}, expected: {message[:1].lower()}{message[1:]}"

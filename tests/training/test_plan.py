@@ -1,0 +1,78 @@
+"""What a member is judged by says something, and training lasts until there is something to judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tacit.errors import ConfigError
+from tacit.methods import IPS, UBPR, UPL, CausalIPS, Method, MultiDR, MultiIPS, observations
+from tacit.methods.cubpr import CUBPR
+from tacit.training import HeadEstimator, TrainingConfig
+from tacit.training.engine import batches
+from tacit.training.selection import _plan, roster
+
+ROWS = 100
+FOLDS = roster(np.arange(ROWS), 5, 0).fold_N.numpy()
+
+
+def text() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(ROWS, 3))
+
+
+def labels_outside_fold(fold: int) -> np.ndarray:
+    liked = np.random.default_rng(1).random(ROWS) < 1 / (1 + np.exp(-2 * text()[:, 0]))
+    return np.where(fold == FOLDS, np.nan, liked)
+
+
+@pytest.mark.parametrize("method", [IPS(), CausalIPS()], ids=repr)
+def test_a_mean_over_all_rows_is_judged_by_labelled_ones(method: Method) -> None:
+    obs = observations(torch.from_numpy(labels_outside_fold(2)))
+    assert bool(method.counts(obs).all())
+    there = _plan(roster(np.arange(ROWS), 5, 0), (1.0,), method.judges(obs))
+    assert bool(there.held_out_MN[2].all())
+    assert not bool((there.held_out_MN[1] & there.train_MN[1]).any())
+
+
+def test_no_member_is_best_for_want_of_labels() -> None:
+    config = TrainingConfig(members=5, hidden=(), weight_decay=1.0, max_epochs=3)
+    model = HeadEstimator(IPS(), config).fit(
+        text(), labels_outside_fold(2), nuisances={"p": np.full(ROWS, 0.8)}
+    )
+    assert float(model.ensemble_.criterion_M.min()) > 0.1
+
+
+@pytest.mark.parametrize("method", [UBPR(), CUBPR(), UPL()], ids=repr)
+def test_pairs_are_judged_where_an_answer_was_clicked_and_another_was_not(method: Method) -> None:
+    obs = observations(
+        torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]), groups=torch.tensor([0, 0, 1, 1, 2, 2, 3])
+    )
+    assert method.judges(obs).tolist() == [True, True, False, False, False, False, False]
+    assert method.counts(obs).tolist() == [True, True, True, True, True, True, False]
+    by_member = replace(
+        obs,
+        signals_BK=torch.stack([obs.signals_BK, 1 - obs.signals_BK]),
+        visible_BK=obs.visible_BK.expand(2, -1, -1),
+    )
+    assert method.judges(by_member).tolist() == [method.judges(obs).tolist()] * 2
+
+
+@pytest.mark.parametrize("method", [MultiIPS(), MultiDR()], ids=repr)
+def test_a_fit_that_would_end_before_the_reward_learns_is_refused_with_the_fewest_epochs(
+    method: Method,
+) -> None:
+    labels = labels_outside_fold(2)
+    short = TrainingConfig(members=2, hidden=(), weight_decay=1.0, max_epochs=10)
+    with pytest.raises(ConfigError, match=r"^multi_.*max_epochs is 10, expected 11 or more: [^\n]*$"):
+        HeadEstimator(method, short).fit(text(), labels)
+    enough = HeadEstimator(method, short.model_copy(update={"max_epochs": 11})).fit(text(), labels)
+    assert enough.ensemble_.epoch_M.tolist() == [11, 11]
+
+
+def test_a_step_holds_the_groups_that_start_in_its_window() -> None:
+    groups = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 3])
+    steps = batches(torch.arange(11), 4, groups)
+    assert [sorted(set(groups[rows].tolist())) for rows in steps] == [[0, 1], [2], [3]]
