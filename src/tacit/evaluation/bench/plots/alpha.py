@@ -77,6 +77,7 @@ def alpha_figure(result: BenchResult, table: dict[str, list[Line]]) -> Figure:
             if i == len(METRICS) - 1:
                 ax.set_xlabel("α")
         axes[i][0].set_ylabel(label)
+    figure.align_ylabels(axes[:, 0])
     looks = {name: HEADS[name] for name in HEADS if name in shown}
     looks |= {name: look for name, look in REST.values() if name in shown}
     legend(figure, [handle(name, look) for name, look in looks.items()])
@@ -131,7 +132,7 @@ def _draw(
         linestyle=look.line,
         linewidth=look.width,
         marker=look.marker,
-        markersize=5.5,
+        markersize=look.size,
         markeredgecolor="white",
         markeredgewidth=0.5,
         zorder=4,
@@ -151,7 +152,7 @@ def _limits(metric: str, curves: Iterable[Curve]) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(ends.min()), float(ends.max())
     if metric == "r2":
-        low = max(low, FLOOR)
+        low = max(low, FLOOR) if high > FLOOR else low
     room = 0.05 * max(high - low, 0.02)
     return low - room, high + room
 
@@ -166,6 +167,6 @@ def _is_cut(table: dict[str, list[Line]]) -> bool:
 
 def _column_title(noise: str | None, run: Run) -> str:
     if noise is None:
-        return run
+        return f"protocol {run}"
     rho01, rho10 = NOISES[noise]
-    return f"{noise}: ρ01 = {rho01:g}, ρ10 = {rho10:g}\n{run}"
+    return f"{noise}: ρ01 = {rho01:g}, ρ10 = {rho10:g}\nprotocol {run}"

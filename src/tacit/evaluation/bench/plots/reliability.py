@@ -125,6 +125,7 @@ def _page(result: BenchResult, table: dict[str, list[Line]], run: Run) -> Figure
         if column == 0:
             axes[2 * row][column].set_ylabel("share liked")
             axes[2 * row + 1][column].set_ylabel("rows")
+    figure.align_ylabels(axes[:, 0])
     for number in range(len(table), wide * deep):
         row, column = divmod(number, wide)
         axes[2 * row][column].set_axis_off()
@@ -134,7 +135,8 @@ def _page(result: BenchResult, table: dict[str, list[Line]], run: Run) -> Figure
     caption = (
         f"Test rows of all seeds in {BINS} bins of equal mass (ties stay together), mean label against mean "
         "probability; on the diagonal a probability means what it says. Bars: 95 % interval, bootstrap over test "
-        "prompts. Below: rows by probability, 20 bins of equal width, relative to the fullest bin of the method."
+        "prompts. Below: rows by probability, 20 bins of equal width, relative to the fullest bin of the method. Where "
+        "methods agree, one shows as a rim around the other."
     )
     entitle(figure, "Reliability of probabilities", result, [run], caption)
     return figure
@@ -142,9 +144,11 @@ def _page(result: BenchResult, table: dict[str, list[Line]], run: Run) -> Figure
 
 def _panel(ax: Axes, below: Axes, rows: list[Line], judged: Judged) -> None:
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=1)
-    for line in rows:
+    curves = [reliability(line, judged) for line in rows]
+    for order, (line, found) in enumerate(zip(rows, curves, strict=True)):
         look = HEADS[line.score.contender.name]
-        found = reliability(line, judged)
+        # Some estimators agree; what lies below shows as a rim.
+        rim = sum(_same(found, above) for above in curves[order + 1 :])
         value = np.array([i.value for i in found.label_b])
         low, high = np.array([i.low for i in found.label_b]), np.array([i.high for i in found.label_b])
         # Bars may be many: they lie behind all points, and fainter.
@@ -154,9 +158,9 @@ def _panel(ax: Axes, below: Axes, rows: list[Line], judged: Judged) -> None:
             value,
             color=look.colour,
             linestyle=look.line,
-            linewidth=look.width * 0.75,
+            linewidth=1.2 + 1.6 * rim,
             marker=look.marker,
-            markersize=5,
+            markersize=look.size + 3 * rim,
             markeredgecolor="white",
             markeredgewidth=0.5,
             zorder=3,
@@ -171,6 +175,13 @@ def _panel(ax: Axes, below: Axes, rows: list[Line], judged: Judged) -> None:
     below.grid(False, axis="y")
     for spine in (*ax.spines.values(), *below.spines.values()):
         spine.set_color(DARK)
+
+
+def _same(one: Reliability, other: Reliability) -> bool:
+    if len(one.mean_b) != len(other.mean_b):
+        return False
+    labels = [abs(i.value - j.value) for i, j in zip(one.label_b, other.label_b, strict=True)]
+    return bool(np.abs(one.mean_b - other.mean_b).max() < 0.02 and max(labels) < 0.04)
 
 
 def _ratio(top_G: NDArray[np.float64], bottom_G: NDArray[np.float64]) -> Weighted:

@@ -49,6 +49,11 @@ class Look:
     line: Literal["-", "--", "-.", ":", ""]
     width: float = 1.6
 
+    @property
+    def size(self) -> float:
+        """Of the marker, points; stars and crosses cover less than discs of the same size."""
+        return {"*": 9.0, "P": 6.5, "X": 6.5}.get(self.marker, 5.5)
+
 
 HEADS: dict[str, Look] = {
     # Two references and the heads of the families; a log is implicit or explicit, so at most eight meet.
@@ -185,7 +190,8 @@ def handle(name: str, look: Look, *, filled: bool = True) -> Line2D:
         marker=look.marker,
         linestyle=look.line,
         linewidth=look.width,
-        markersize=6,
+        markersize=look.size,
+        markeredgewidth=1.0 if not filled else 0.0,
         markerfacecolor=look.colour if filled else "white",
     )
 
