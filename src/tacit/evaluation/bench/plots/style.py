@@ -123,10 +123,7 @@ def house_style() -> Iterator[None]:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise ConfigError(
-            "plots: the package matplotlib is not installed; run pip install 'tacit[report]', or leave the plots out"
-        )
+    _require_matplotlib()
     from matplotlib import style
 
     ours = {
@@ -148,8 +145,16 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def _require_matplotlib() -> None:
+    if find_spec("matplotlib") is None:
+        raise ConfigError(
+            "plots: the package matplotlib is not installed; run pip install 'tacit[report]', or leave the plots out"
+        )
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, inches, whose parts make room for one another; it is drawn by Agg, without a display."""
+    _require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
