@@ -11,6 +11,7 @@ import typer
 
 from tacit._version import __version__
 from tacit.cli import notes
+from tacit.cli.bench import bench
 from tacit.cli.demo import demo
 from tacit.cli.evaluate import evaluate
 from tacit.cli.fit import fit
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help needs no rich and answers at once
 )
-for verb in (demo, fit, score, evaluate, log, methods):
+for verb in (demo, fit, score, evaluate, log, methods, bench):
     app.command()(verb)
 
 

@@ -129,6 +129,10 @@ class LatentML(Method):
         undecided = self.gate == "auto" and obs.n_signals > 2 and len(set(obs.polarity)) == 2
         return (replace(self, gate=False), replace(self, gate=True)) if undecided else (self,)
 
+    def starts_linear(self, obs: Observations) -> bool:
+        """With one signal only; see `Method.starts_linear`."""
+        return obs.n_signals == 1
+
     def learns_misclicks(self, obs: Observations) -> bool:
         """Whether misclick rates are fitted on these data."""
         if self.misclicks == "auto":

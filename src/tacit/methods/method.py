@@ -77,6 +77,7 @@ class Method:
         reads: names of nuisances that it takes from outside besides those that its stages make.
         exchangeable: its reward and propensity heads can change places when they see the same features.
         reward_heads: heads that `reward` reads.
+        linear: its reward head is linear whatever capacity the budget allows (nuisances that need no more).
         calibrated: heads that get a temperature; None: all that see features.
         comparable: the criterion can compare capacities; else the first candidate is taken.
         sketch: so many leading coordinates of the text's features reach the loss as columns `sketch0`.., for methods
@@ -99,6 +100,7 @@ class Method:
     reads: ClassVar[tuple[str, ...]] = ()
     exchangeable: ClassVar[bool] = False
     reward_heads: ClassVar[tuple[str, ...]] = ("reward",)
+    linear: ClassVar[bool] = False
     calibrated: ClassVar[tuple[str, ...] | None] = None
     comparable: ClassVar[bool] = True
     sketch: ClassVar[int] = 0
@@ -133,6 +135,14 @@ class Method:
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """Nuisances to be fitted first, in order."""
         return ()
+
+    def starts_linear(self, obs: Observations) -> bool:
+        """Whether a network's propensities should begin where a linear reward head left them.
+
+        With one click to explain, a network that learns its rows by heart leaves nothing for the propensity; several
+        signals tell reward and propensity apart on their own, and a good start is only a narrow one.
+        """
+        return self.exchangeable
 
     def nuisances(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
         """Columns that this method makes when it serves as a stage.

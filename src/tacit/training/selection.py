@@ -112,7 +112,7 @@ def train_best(
     linear: dict[int, Ensemble] = {}
     for f, (hidden, decays) in itertools.product(range(len(forms)), candidates.items()):
         start = None
-        if hidden and method.exchangeable:
+        if hidden and method.starts_linear(obs):
             if f not in linear:
                 linear[f] = fit_form(f, (), None)
             start = _starting_propensities(linear[f], M, len(decays))
@@ -166,7 +166,9 @@ def refuse_short(method: Method, config: TrainingConfig) -> None:
 def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
     candidates = _candidates(method, obs, config)
-    extra = int(method.exchangeable and () not in candidates)  # the linear fit that propensities start from
+    extra = int(
+        method.starts_linear(obs) and () not in candidates
+    )  # the linear fit that propensities start from
     own = len(method.variants(obs)) * (len(candidates) + extra)
     return own + sum(
         passes(stage.method, obs, config)
@@ -184,6 +186,8 @@ def _candidates(
             return {(): (0.0,)}  # content-blind: no capacity to choose
         return {(): CANDIDATES[()] if config.weight_decay is None else (config.weight_decay,)}
     sizes = tuple(CANDIDATES) if config.hidden is None else (config.hidden,)
+    if method.linear:
+        sizes = ((),)
     default = CANDIDATES[(64, 16)]
     candidates = {
         hidden: CANDIDATES.get(hidden, default) if config.weight_decay is None else (config.weight_decay,)

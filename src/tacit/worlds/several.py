@@ -15,7 +15,7 @@ from tacit.worlds.surroundings import ACTIVITY, DEVICES, draw_context, effects, 
 from tacit.worlds.world import World, WorldTruth
 
 _LENGTH = {"copied": 1.2, "shared": -1.2, "thumbs_down": 0.0}
-_MEAN = {"copied": 0.33, "shared": 0.2, "thumbs_down": 0.2}
+_MEAN = 0.33
 
 GATED = {
     "copied": (1, 0.5, 0.02),
@@ -36,7 +36,7 @@ SURFACES = {
 def several(base: FeedbackLog, seeds: int, *, misclick: float = 0.03, soft: Soft = None) -> World:
     """Copies (of long answers), shares (of short ones) and thumbs down, independent given r*, text and context.
 
-    logit e_k = b_k + context + s_k·z(log(1 + words)), with s = 1.2, -1.2, 0 and mean e of .33, .2, .2. Each signal
+    logit e_k = b_k + context + s_k·z(log(1 + words)), with s = 1.2, -1.2, 0 and a mean e of .33. Each signal
     is given by mistake where it is not due, at the misclick rate.
 
     Raises:
@@ -47,7 +47,7 @@ def several(base: FeedbackLog, seeds: int, *, misclick: float = 0.03, soft: Soft
     surroundings = draw_context(scene.rows)
     context_N, length_N = surroundings.logits(), length_scores(scene)
     propensity_NK = np.stack(
-        [propensity(context_N + _LENGTH[name] * length_N, _MEAN[name]) for name in _LENGTH], axis=1
+        [propensity(context_N + _LENGTH[name] * length_N, _MEAN) for name in _LENGTH], axis=1
     )
     signals = (Signal("copied"), Signal("shared"), Signal("thumbs_down", polarity=-1))
     liked_SN, misclick_K = scene.liked(), np.full(3, misclick)

@@ -163,6 +163,7 @@ def _everyone(problem: Problem) -> list[Contender]:
         if key == "prompt_only" and problem.texts.prompt is None:
             continue
         found.append(Contender(key, kind(), protocol="oracle" if kind.reads_gold else "honest"))
+    found.append(Contender("random", methods.Constant()))
     if problem.explicit:
         found += _explicit_references()
     else:

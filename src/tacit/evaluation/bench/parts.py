@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from tacit.files import atomic_path
 _SHOWN = 20  # characters of the hash in a file name
 
 
-def read_part(folder: Path, key: str) -> tuple[NDArray[np.float32], float] | None:
-    """Test scores [S, n] and seconds of a finished fit; None if it has not been run, or its file is damaged."""
+def read_part(folder: Path, key: str, *names: str) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a finished fit; None if it has not been run, or its file is damaged or lacks one of `names`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -22,15 +23,15 @@ def read_part(folder: Path, key: str) -> tuple[NDArray[np.float32], float] | Non
         return None
     try:
         tensors = load_file(path)
-        return tensors["scores"], float(tensors["seconds"])
-    except (SafetensorError, KeyError):
+    except SafetensorError:
         return None
+    return tensors if set(names) <= set(tensors) else None
 
 
-def write_part(folder: Path, key: str, scores_Sn: NDArray[np.float32], seconds: float) -> None:
+def write_part(folder: Path, key: str, **arrays: Any) -> None:
     """Keep the result of one fit, whole or not at all."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / f"{key[:_SHOWN]}.safetensors") as temporary:
-        save_file({"scores": np.ascontiguousarray(scores_Sn), "seconds": np.array(seconds)}, temporary)
+        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, temporary)

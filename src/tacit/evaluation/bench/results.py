@@ -7,7 +7,7 @@ Shapes: S seeds, n test rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,13 +128,13 @@ def tidy(result: BenchResult) -> Iterator[dict[str, Any]]:
                 }
 
 
-def write_parquet(result: BenchResult, path: Path) -> None:
-    """Write the tidy table, whole or not at all."""
+def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write a tidy table as Parquet, whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(tidy(result))), temporary)
+        pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
 
 
 def _probability(scores_Sn: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -132,7 +132,13 @@ def run_bench(
     scores: list[Score] = []
     judged: dict[str, Judged] = {}
     refused: list[tuple[str, str, str]] = []
-    facts: dict[str, Any] = {"rows": len(base), "prompts": len(set(texts.groups_N.tolist())), "cases": {}}
+    facts: dict[str, Any] = {
+        "rows": len(base),
+        "prompts": len(set(texts.groups_N.tolist())),
+        "encoder": f"{resolved.name} ({resolved.precision})",
+        "budget": _describe(config),
+        "cases": {},
+    }
     work: list[tuple[Case, Problem, list[Contender]]] = []
     for case in SUITES[suite]:
         problem = Problem.of(texts, make(case.mechanism, base, seeds, **case.parameters))
@@ -149,18 +155,24 @@ def run_bench(
                     refused.append((case.name, one.name, reason))
                     continue
                 key = sha256_json({**common, "case": [case.mechanism, case.parameters], "row": one.to_json()})
-                part = read_part(folder, key)
+                part = read_part(folder, key, "scores", "seconds")
                 if part is None:
                     started = time.perf_counter()
-                    part = (fit_seeds(problem, one, config), time.perf_counter() - started)
-                    write_part(folder, key, *part)
-                scores.append(Score(case, one, part[0], part[1], key))
+                    scores_Sn = fit_seeds(problem, one, config)
+                    part = {"scores": scores_Sn, "seconds": np.array(time.perf_counter() - started)}
+                    write_part(folder, key, **part)
+                scores.append(Score(case, one, part["scores"], float(part["seconds"]), key))
     return BenchResult(suite, base.name, seeds, tuple(scores), judged, tuple(refused), facts)
 
 
 def fit_seeds(problem: Problem, contender: Contender, config: TrainingConfig) -> NDArray[np.float32]:
     """Test scores of one contender for every seed, float32 [S, n]; all seeds are trained in one pass."""
     texts, S = problem.texts, problem.seeds
+    if contender.name == "random":
+        noise_Sn: NDArray[np.float64] = np.random.default_rng(config.seed).normal(
+            size=(S, int(texts.test_N.sum()))
+        )
+        return noise_Sn.astype(np.float32)
     everyone = teams(
         roster(texts.groups_N, config.members, config.seed),
         torch.from_numpy(~texts.test_N).expand(S, -1),
@@ -183,3 +195,12 @@ def _rates(problem: Problem) -> dict[str, Any]:
             for k, (signal, rate) in enumerate(zip(signals, obs.signal_rates(), strict=True))
         },
     }
+
+
+def _describe(config: TrainingConfig) -> str:
+    hidden = "chosen head" if config.hidden is None else f"head {config.hidden or 'linear'}"
+    decay = "two weight decays" if config.weight_decay is None else f"weight decay {config.weight_decay:g}"
+    return (
+        f"{config.members} member per seed, {hidden}, {decay}, batches of {config.batch_size or 'the default size'}, "
+        f"at most {config.max_epochs} epochs, patience {config.patience}"
+    )

@@ -31,6 +31,7 @@ class Exposure(ExposureModel):
     key: ClassVar[str] = "exposure"
     citation: ClassVar[str] = "Wang et al. 2026, arXiv 2603.23184; Chen et al., ICML 2024, arXiv 2309.15560"
     reward_heads: ClassVar[tuple[str, ...]] = ("propensity",)
+    linear: ClassVar[bool] = True  # a network that knows its rows by heart leaves nothing for the propensity
 
     def __post_init__(self) -> None:
         super().__post_init__()

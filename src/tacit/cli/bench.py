@@ -1,0 +1,237 @@
+"""`tacit bench`: every estimator on worlds whose truth is known, or on real logs, as one table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tacit.cli.options import Cache, Encoder, Json, Quiet
+from tacit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tacit.evaluation.bench import BenchResult, Line, RealResult
+
+
+class Suite(StrEnum):
+    """What is run."""
+
+    IMPLICIT = "implicit"
+    CAUSAL = "causal"
+    WORLDS = "worlds"
+    REAL = "real"
+
+
+class Protocol(StrEnum):
+    """What a fit may read."""
+
+    HONEST = "honest"
+    ORACLE = "oracle"
+    BOTH = "both"
+
+
+def bench(
+    suite: Annotated[
+        Suite,
+        typer.Option(
+            help="implicit and causal: the papers' simulations over alpha; worlds: context, style, both, several "
+            "signals, misclicks; real: logs judged by reviewers or held-out signals."
+        ),
+    ] = Suite.WORLDS,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="demo, truthfulqa, oasst1, realhumaneval, a path or a hub id; repeatable for real. Published names "
+            "are looked for in $TACIT_DATA and in ./data.",
+            metavar="NAME",
+        ),
+    ] = None,
+    methods: Annotated[
+        str, typer.Option(help="Names of tacit methods, comma-separated; all by default.", metavar="NAMES")
+    ] = "",
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Repetitions of simulated users, fitted in one pass.")
+    ] = 5,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="oracle: clean labels stop and calibrate every fit, as in published tables."),
+    ] = Protocol.HONEST,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of results; a run given again computes only what is missing.", metavar="DIR"
+        ),
+    ] = Path("bench"),
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many prompts of the demo's texts.")
+    ] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Smaller budget for a quick look; default as in the docs.")
+    ] = None,
+    encoder: Encoder = "minilm",
+    cache: Cache = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare estimators: one table with intervals, one tidy Parquet file, pictures."""
+    from tacit.cli.options import open_store
+    from tacit.evaluation.bench import BUDGET, find_data, run_bench, run_real, write_run
+    from tacit.training.config import TrainingConfig
+
+    keys = [name.strip() for name in methods.split(",") if name.strip()]
+    store = open_store(cache)
+    if suite is Suite.REAL:
+        if protocol is not Protocol.HONEST:
+            raise ConfigError("--protocol oracle needs simulated truth; the real suite is honest only")
+        config = TrainingConfig() if max_epochs is None else TrainingConfig(max_epochs=max_epochs)
+        real = [
+            run_real(
+                find_data(name),
+                out / "parts",
+                keys=keys,
+                encoder=encoder,
+                config=config,
+                store=store,
+                quiet=quiet,
+            )
+            for name in data or ["oasst1", "realhumaneval"]
+        ]
+        written = write_run(
+            real,
+            out / "real",
+            command=_command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs),
+        )
+        _show_real(real, written, json=json)
+        return
+    names = data or ["demo"]
+    if len(names) > 1:
+        raise ConfigError(f"--data is given {len(names)} times; suite {suite.value} takes one base of texts")
+    protocols = ["honest", "oracle"] if protocol is Protocol.BOTH else [protocol.value]
+    result = run_bench(
+        suite.value,
+        find_data(names[0], limit),
+        out / "parts",
+        methods=keys,
+        seeds=seeds,
+        protocols=protocols,  # type: ignore[arg-type]
+        encoder=encoder,
+        config=BUDGET if max_epochs is None else BUDGET.model_copy(update={"max_epochs": max_epochs}),
+        store=store,
+        quiet=quiet,
+    )
+    command = _command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs)
+    name = names[0] if names[0].isidentifier() else Path(names[0]).stem
+    written = write_run(result, out / f"{suite.value}-{name}", command=command)
+    _show(result, written, json=json)
+
+
+def _command(
+    suite: Suite,
+    data: list[str] | None,
+    keys: list[str],
+    seeds: int,
+    protocol: Protocol,
+    encoder: str,
+    limit: int | None,
+    max_epochs: int | None,
+) -> str:
+    parts = ["tacit bench", f"--suite {suite.value}"]
+    parts += [f"--data {Path(name).name}" for name in data or ()]
+    parts += [f"--methods {','.join(keys)}"] if keys else []
+    parts += [] if suite is Suite.REAL else [f"--seeds {seeds}"]
+    parts += [] if protocol is Protocol.HONEST else [f"--protocol {protocol.value}"]
+    parts += [] if encoder == "minilm" else [f"--encoder {encoder}"]
+    parts += [] if limit is None else [f"--limit {limit}"]
+    parts += [] if max_epochs is None else [f"--max-epochs {max_epochs}"]
+    return " ".join(parts)
+
+
+def _show(result: BenchResult, written: dict[str, Path], *, json: bool) -> None:
+    from tacit.cli.render import number, print_json, print_table, with_interval
+    from tacit.evaluation.bench import lines
+
+    table = lines(result)
+    if json:
+        print_json(
+            {"suite": result.suite, "data": result.data, "cases": _json(table), "files": _paths(written)}
+        )
+        return
+    for case, rows in table.items():
+        print_table(
+            f"{result.suite}: {case}",
+            ("method", "protocol", "within-prompt accuracy", "recovered", "AUROC", "Brier"),
+            [
+                (
+                    line.score.contender.name,
+                    line.score.contender.protocol,
+                    with_interval(line.intervals["within_prompt_accuracy"]),
+                    number(line.recovered, 2),
+                    number(line.mean("auroc")),
+                    number(line.mean("brier")),
+                )
+                for line in rows
+            ],
+        )
+    _say(written)
+
+
+def _show_real(results: list[RealResult], written: dict[str, Path], *, json: bool) -> None:
+    from tacit.cli.render import print_json, print_table, with_interval
+
+    if json:
+        print_json(
+            {
+                "suite": "real",
+                "logs": {r.data: [row.to_json() for row in r.rows] for r in results},
+                "files": _paths(written),
+            }
+        )
+        return
+    for result in results:
+        metrics = list(dict.fromkeys(name for row in result.rows for name in row.metrics))
+        shown = [m for m in ("within_prompt_accuracy", "auroc", "brier", "log_likelihood") if m in metrics]
+        print_table(
+            f"real: {result.data}",
+            ("method", "protocol", *(m.replace("_", " ") for m in shown)),
+            [
+                (
+                    row.method,
+                    row.protocol,
+                    *(with_interval(row.metrics[m]) if m in row.metrics else "–" for m in shown),
+                )
+                for row in result.rows
+            ],
+        )
+    _say(written)
+
+
+def _say(written: dict[str, Path]) -> None:
+    for what, path in written.items():
+        print(f"{what}: {path}")
+
+
+def _paths(written: dict[str, Path]) -> dict[str, str]:
+    return {what: str(path) for what, path in written.items()}
+
+
+def _json(table: dict[str, list[Line]]) -> dict[str, Any]:
+    return {
+        case: [
+            {
+                "method": line.score.contender.name,
+                "protocol": line.score.contender.protocol,
+                "level": line.score.contender.method.level,
+                "recovered": line.recovered,
+                "seconds": line.score.seconds,
+                **{
+                    metric: {"value": i.value, "low": i.low, "high": i.high}
+                    for metric, i in line.intervals.items()
+                },
+                "by_seed": line.by_seed,
+            }
+            for line in rows
+        ]
+        for case, rows in table.items()
+    }

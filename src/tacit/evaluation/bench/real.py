@@ -1,0 +1,183 @@
+"""The suite of real logs: no truth is simulated; rows are judged by reviewers' labels, ranks, or held-out signals.
+
+Every contender is cross-validated on the same folds, which keep sessions, users or prompts together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tacit import methods
+from tacit._version import __version__
+from tacit.data import FeedbackLog
+from tacit.errors import ConfigError, TacitError
+from tacit.evaluation.bench.parts import read_part, write_part
+from tacit.evaluation.crossval import cross_validate, truths, unit_of
+from tacit.evaluation.table import Predictions, Protocol, Row, compare
+from tacit.features import EmbeddingStore
+from tacit.files import sha256_json
+from tacit.fitting import Prepared, prepare
+from tacit.methods import Method
+from tacit.progress import progress
+from tacit.training.config import TrainingConfig
+from tacit.training.engine import first_product_dtype
+
+FOLDS = 5
+ALWAYS = ("naive", "oracle", "constant", "length")
+
+
+@dataclass(frozen=True)
+class RealResult:
+    """One real log.
+
+    Attributes:
+        data: its name.
+        unit: what folds and intervals are made of.
+        rows: one per contender, as `tacit.evaluation.table.compare` gives them.
+        seconds: of every contender's cross-validation, by name.
+        hashes: of its configuration, by name.
+        refused: (contender, reason) of those that could not take part.
+        facts: sizes, rates, encoder, budget.
+    """
+
+    data: str
+    unit: str
+    rows: tuple[Row, ...]
+    seconds: dict[str, float]
+    hashes: dict[str, str]
+    refused: tuple[tuple[str, str], ...]
+    facts: dict[str, Any]
+
+
+def run_real(
+    log: FeedbackLog,
+    folder: Path,
+    *,
+    keys: Sequence[str] = (),
+    encoder: str = "minilm",
+    config: TrainingConfig | None = None,
+    store: EmbeddingStore | None = None,
+    quiet: bool = True,
+) -> RealResult:
+    """Cross-validate every estimator that can read a real log, or what of it is missing.
+
+    Args:
+        log: signals, and gold or ranks to judge by where there are any.
+        folder: where parts are kept.
+        keys: estimators; all that can take part when empty. `ALWAYS` always do.
+        encoder: as in `tacit.fit`.
+        config: the budget; the defaults of `tacit.fit` when None.
+        store: embedding cache.
+        quiet: no progress bars.
+
+    Raises:
+        ConfigError: an unknown estimator, or a log without signals.
+    """
+    for key in keys:
+        if key not in methods.available():
+            raise ConfigError(f"unknown method {key!r}; expected one of {', '.join(methods.available())}")
+    if not log.roles.signals:
+        raise ConfigError(
+            f"{log.name}: no signal is named; the real suite needs a log of feedback, such as oasst1 or realhumaneval"
+        )
+    config = config or TrainingConfig()
+    prepared = prepare(log, encoder, store=store, quiet=quiet)
+    common = {
+        "suite": "real",
+        "log": log.fingerprint(),
+        "encoder": [prepared.encoder.content_hash, prepared.encoder.precision],
+        "config": config.model_dump(mode="json"),
+        "precision": str(first_product_dtype(config)),
+        "versions": [__version__, torch.__version__],
+    }
+    chosen = [kind() for key, kind in methods.available().items() if not keys or key in keys or key in ALWAYS]
+    found: list[Predictions] = []
+    seconds, hashes = {}, {}
+    refused: list[tuple[str, str]] = []
+    with progress(f"cross-validating {log.name}", len(chosen), quiet=quiet) as bar:
+        for method in chosen:
+            bar.advance(1, method.key)
+            if (reason := _refusal(method, prepared)) is not None:
+                refused.append((method.key, reason))
+                continue
+            key = sha256_json({**common, "method": [method.key, method.parameters()]})
+            predictions, seconds[method.key] = _part(folder, key, method, prepared, config)
+            hashes[method.key] = key
+            found.append(predictions)
+    rows = compare(found, truths(log))
+    facts = {
+        "rows": len(log),
+        "prompts": len(set(log.prompt_codes().tolist())),
+        "quarantined": log.quarantine.total,
+        "encoder": f"{prepared.encoder.name} ({prepared.encoder.precision})",
+        "signals": {
+            signal.name: rate
+            for signal, rate in zip(log.roles.signals, prepared.observations.signal_rates(), strict=True)
+        },
+    }
+    return RealResult(log.name, unit_of(log), tuple(rows), seconds, hashes, tuple(refused), facts)
+
+
+def _refusal(method: Method, prepared: Prepared) -> str | None:
+    log, obs = prepared.log, prepared.observations
+    labels = any(signal.kind == "explicit" for signal in log.roles.signals) or len(set(obs.polarity)) == 2
+    if method.setting in ("explicit", "pairwise") and not labels:
+        return "reads labels, given where users cared to; this log holds one kind of click"
+    if "context" in method.needs and prepared.codec is None:
+        return "needs context, and this log has none"
+    if "prompt" in {head.view for head in method.heads(obs)} and not prepared.encoder.paired:
+        return "needs prompts that are embedded apart from their responses"
+    if method.reads_gold and log.roles.gold is None:
+        return "needs gold"
+    try:
+        method.check(obs if method.reads_gold else obs.without_gold())
+    except TacitError as error:
+        return str(error)
+    return None
+
+
+def _part(
+    folder: Path, key: str, method: Method, prepared: Prepared, config: TrainingConfig
+) -> tuple[Predictions, float]:
+    part = read_part(folder, key, "score", "seconds")
+    if part is None:
+        started = time.perf_counter()
+        made = cross_validate(prepared, [method], folds=FOLDS, config=config)[0]
+        part = {"score": made.score_N, "seconds": np.array(time.perf_counter() - started)}
+        if made.log_likelihood_N is not None:
+            part["log_likelihood"] = made.log_likelihood_N
+        write_part(folder, key, **part)
+    protocol: Protocol = "oracle" if method.reads_gold else "honest"
+    found = Predictions(method.key, protocol, part["score"], part.get("log_likelihood"))
+    return found, float(part["seconds"])
+
+
+def tidy_real(results: Sequence[RealResult]) -> Iterator[dict[str, Any]]:
+    """One row per log, contender and metric, with its interval."""
+    for result in results:
+        for row in result.rows:
+            for metric, interval in row.metrics.items():
+                yield {
+                    "suite": "real",
+                    "data": result.data,
+                    "method": row.method,
+                    "level": methods.available()[row.method].level,
+                    "protocol": row.protocol,
+                    "metric": metric,
+                    "value": _finite(interval.value),
+                    "low": _finite(interval.low),
+                    "high": _finite(interval.high),
+                    "seconds": result.seconds[row.method],
+                    "config_hash": result.hashes[row.method],
+                }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

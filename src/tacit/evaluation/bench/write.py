@@ -1,0 +1,49 @@
+"""What a run leaves in its folder: the tidy Parquet, the Markdown table, the pictures; each whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tacit.evaluation.bench.markdown import markdown, real_markdown
+from tacit.evaluation.bench.published import CAVEAT, published
+from tacit.evaluation.bench.real import RealResult, tidy_real
+from tacit.evaluation.bench.results import lines, tidy, write_rows
+from tacit.evaluation.bench.run import BenchResult
+from tacit.files import write_bytes
+
+
+def write_run(result: BenchResult | Sequence[RealResult], folder: Path, *, command: str) -> dict[str, Path]:
+    """Write the results of a run.
+
+    Args:
+        result: of `run_bench`, or one or more of `run_real`.
+        folder: made if it is not there.
+        command: that made the run, for the head of the table.
+
+    Returns:
+        Paths by what they hold: "rows", "table", and one per picture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {"rows": folder / "results.parquet", "table": folder / "table.md"}
+    if not isinstance(result, BenchResult):
+        write_rows(tidy_real(result), written["rows"])
+        write_bytes(written["table"], real_markdown(result, command=command).encode())
+        return written
+    table = lines(result)
+    labels = {score.case.name: score.case.labels for score in result.scores}
+    beside = result.suite in ("implicit", "causal")
+    text = markdown(
+        result,
+        table,
+        command=command,
+        published=(lambda case, method: published(result.suite, method, labels[case])) if beside else None,
+        published_note=f"† {CAVEAT}" if beside else "",
+    )
+    write_rows(tidy(result), written["rows"])
+    write_bytes(written["table"], text.encode())
+    from tacit.evaluation.bench.plots import draw
+
+    for path in draw(result, table, folder):
+        written[f"picture {path.stem}"] = path
+    return written
