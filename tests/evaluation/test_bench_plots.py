@@ -96,8 +96,10 @@ def test_files_are_written_are_not_blank_and_are_the_same_bytes_again(
 ) -> None:
     from matplotlib.image import imread
 
-    once = draw(*results["implicit"], tmp_path / "once")
-    again = draw(*results["implicit"], tmp_path / "again")
+    result, table = results["implicit"]
+    two_cases = dict(list(table.items())[:2])
+    once = draw(result, two_cases, tmp_path / "once")
+    again = draw(result, two_cases, tmp_path / "again")
     assert [path.name for path in once] == [
         "implicit-alpha.png",
         "implicit-reliability-honest-1.png",
