@@ -102,11 +102,30 @@ def stopped_by_clean_labels(method: Method) -> Method:
             blind = obs.without_gold()
             counts_B = base.counts(self, blind).to(obs.signals_BK.dtype)
             weight_B = counts_B if obs.weight_B is None else counts_B * obs.weight_B
-            loss_B: Tensor = base.loss(self, logits, replace(blind, weight_B=weight_B)) * counts_B
+            # By the method itself: a loss may be written in terms of its own criterion, which here reads gold.
+            loss_B: Tensor = method.loss(logits, replace(blind, weight_B=weight_B)) * counts_B
             return loss_B
 
+        def refresh(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
+            return method.refresh(logits, obs.without_gold())
+
+        def judges(self, obs: Observations) -> Tensor:
+            return torch.ones_like(base.counts(self, obs.without_gold()))
+
+        def stages(self, obs: Observations) -> Any:
+            return method.stages(obs.without_gold())
+
+        def variants(self, obs: Observations) -> Any:
+            return tuple(
+                self if form == method else stopped_by_clean_labels(form)
+                for form in method.variants(obs.without_gold())
+            )
+
         def heads(self, obs: Observations) -> Any:
-            return base.heads(self, obs.without_gold())
+            return method.heads(obs.without_gold())
+
+        def check(self, obs: Observations) -> None:
+            method.check(obs.without_gold())
 
     ByCleanLabels.__name__ = base.__name__
     clone: Method = ByCleanLabels(**method.parameters())

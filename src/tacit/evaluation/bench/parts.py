@@ -34,4 +34,4 @@ def write_part(folder: Path, key: str, **arrays: Any) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / f"{key[:_SHOWN]}.safetensors") as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, temporary)
+        save_file({name: np.asarray(value, order="C") for name, value in arrays.items()}, temporary)

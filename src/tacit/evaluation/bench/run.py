@@ -32,7 +32,7 @@ from tacit.training.engine import first_product_dtype
 from tacit.training.selection import roster, teams, train_best
 from tacit.worlds import make
 
-BUDGET = TrainingConfig(members=1, hidden=(64, 16), max_epochs=100, patience=15, batch_size=256)
+BUDGET = TrainingConfig(members=1, hidden=(64, 16), max_epochs=80, patience=10, batch_size=256)
 """The same for every contender: two weight decays of one network, chosen by each method's held-out criterion."""
 
 
