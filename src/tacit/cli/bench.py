@@ -77,15 +77,16 @@ def bench(
 ) -> None:
     """Compare estimators: one table with intervals, one tidy Parquet file, pictures."""
     from tacit.cli.options import open_store
-    from tacit.evaluation.bench import BUDGET, find_data, run_bench, run_real, write_run
-    from tacit.training.config import TrainingConfig
+    from tacit.evaluation.bench import BUDGET, REAL_BUDGET, find_data, run_bench, run_real, write_run
 
     keys = [name.strip() for name in methods.split(",") if name.strip()]
     store = open_store(cache)
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
             raise ConfigError("--protocol oracle needs simulated truth; the real suite is honest only")
-        config = TrainingConfig() if max_epochs is None else TrainingConfig(max_epochs=max_epochs)
+        config = (
+            REAL_BUDGET if max_epochs is None else REAL_BUDGET.model_copy(update={"max_epochs": max_epochs})
+        )
         real = [
             run_real(
                 find_data(name),

@@ -6,6 +6,7 @@ from tacit.evaluation.bench.contenders import Contender, contenders
 from tacit.evaluation.bench.data import find_data
 from tacit.evaluation.bench.markdown import markdown
 from tacit.evaluation.bench.problems import Problem
+from tacit.evaluation.bench.real import BUDGET as REAL_BUDGET
 from tacit.evaluation.bench.real import RealResult, run_real
 from tacit.evaluation.bench.results import Line, lines
 from tacit.evaluation.bench.run import BUDGET, BenchResult, run_bench
@@ -14,6 +15,7 @@ from tacit.evaluation.bench.write import write_run
 
 __all__ = [
     "BUDGET",
+    "REAL_BUDGET",
     "SUITES",
     "BenchResult",
     "Case",

@@ -30,6 +30,8 @@ from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
 
 FOLDS = 5
+BUDGET = TrainingConfig(hidden=())
+"""The defaults of `tacit.fit` with linear reward heads: the real logs have about a thousand rows."""
 ALWAYS = ("naive", "oracle", "constant", "length")
 
 
@@ -73,7 +75,7 @@ def run_real(
         folder: where parts are kept.
         keys: estimators; all that can take part when empty. `ALWAYS` always do.
         encoder: as in `tacit.fit`.
-        config: the budget; the defaults of `tacit.fit` when None.
+        config: the budget of every contender.
         store: embedding cache.
         quiet: no progress bars.
 
@@ -87,7 +89,7 @@ def run_real(
         raise ConfigError(
             f"{log.name}: no signal is named; the real suite needs a log of feedback, such as oasst1 or realhumaneval"
         )
-    config = config or TrainingConfig()
+    config = config or BUDGET
     prepared = prepare(log, encoder, store=store, quiet=quiet)
     common = {
         "suite": "real",

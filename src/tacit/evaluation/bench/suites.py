@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5)
+CAUSAL_ALPHAS = (0.1, 0.3, 0.5)
 """How steeply the chance of feedback falls with the rating: it is proportional to α^(5 − rating)."""
 NOISES = {"scenario 1": (0.2, 0.1), "scenario 2": (0.1, 0.2)}
 """(ρ01, ρ10) of the two noise settings of CausalRM."""
@@ -43,7 +44,7 @@ def _causal() -> tuple[Case, ...]:
             {"alpha": alpha, "noise": noise},
         )
         for noise, (rho01, rho10) in NOISES.items()
-        for alpha in ALPHAS
+        for alpha in CAUSAL_ALPHAS
     )
     # The papers' selection depends on the rating, which breaks CausalRM's own assumption; here it holds.
     at_random = tuple(
