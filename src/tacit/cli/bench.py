@@ -80,6 +80,10 @@ def bench(
     from tacit.evaluation.bench import BUDGET, REAL_BUDGET, find_data, run_bench, run_real, write_run
 
     keys = [name.strip() for name in methods.split(",") if name.strip()]
+    if limit is not None and (suite is Suite.REAL or (data or ["demo"]) != ["demo"]):
+        raise ConfigError(
+            f"--limit {limit} is for the demo's texts alone; leave it out, or leave --data at demo"
+        )
     store = open_store(cache)
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
@@ -91,6 +95,7 @@ def bench(
             run_real(
                 find_data(name),
                 out / "parts",
+                data=_title(name),
                 keys=keys,
                 encoder=encoder,
                 config=config,
@@ -114,6 +119,7 @@ def bench(
         suite.value,
         find_data(names[0], limit),
         out / "parts",
+        data=_title(names[0]),
         methods=keys,
         seeds=seeds,
         protocols=protocols,  # type: ignore[arg-type]
@@ -123,9 +129,13 @@ def bench(
         quiet=quiet,
     )
     command = _command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs)
-    name = names[0] if names[0].isidentifier() else Path(names[0]).stem
-    written = write_run(result, out / f"{suite.value}-{name}", command=command)
+    written = write_run(result, out / f"{suite.value}-{Path(result.data).stem}", command=command)
     _show(result, written, json=json)
+
+
+def _title(name: str) -> str:
+    """What tables call a data set: its name, or the last part of its path."""
+    return Path(name).name
 
 
 def _command(

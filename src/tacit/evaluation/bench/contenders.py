@@ -137,18 +137,19 @@ def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = 
 
     Args:
         problem: decides who can take part.
-        keys: names asked for; all when empty. `oracle` and the baselines of `BASELINES` always take part.
+        keys: names asked for; all when empty. `oracle`, naive and the baselines of `BASELINES` always take part.
         protocol: "oracle" stops and calibrates every estimator by clean labels.
 
     Raises:
         ConfigError: a name that nobody has.
     """
     everyone = _everyone(problem)
-    known = {one.name for one in everyone} | set(methods.available()) | {"random"}
+    references = [*_explicit_references(), *_implicit_references(True), *_implicit_references(False)]
+    known = {one.name for one in references} | set(methods.available()) | {"random"}
     for key in keys:
         if key not in known:
             raise ConfigError(f"unknown contender {key!r}; expected one of {', '.join(sorted(known))}")
-    always = {"oracle", "naive_observed" if problem.explicit else "naive", "constant", "length"}
+    always = {"oracle", "naive_observed" if problem.explicit else "naive", "naive_one_signal", *BASELINES}
     chosen = [one for one in everyone if not keys or one.name in keys or one.name in always]
     if protocol == "oracle":
         chosen = [

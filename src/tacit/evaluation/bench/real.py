@@ -65,6 +65,7 @@ def run_real(
     keys: Sequence[str] = (),
     encoder: str = "minilm",
     config: TrainingConfig | None = None,
+    data: str | None = None,
     store: EmbeddingStore | None = None,
     quiet: bool = True,
 ) -> RealResult:
@@ -76,6 +77,7 @@ def run_real(
         keys: estimators; all that can take part when empty. `ALWAYS` always do.
         encoder: as in `tacit.fit`.
         config: the budget of every contender.
+        data: what tables call the log; the last part of its name when None.
         store: embedding cache.
         quiet: no progress bars.
 
@@ -124,7 +126,9 @@ def run_real(
             for signal, rate in zip(log.roles.signals, prepared.observations.signal_rates(), strict=True)
         },
     }
-    return RealResult(log.name, unit_of(log), tuple(rows), seconds, hashes, tuple(refused), facts)
+    return RealResult(
+        data or Path(log.name).name, unit_of(log), tuple(rows), seconds, hashes, tuple(refused), facts
+    )
 
 
 def _refusal(method: Method, prepared: Prepared) -> str | None:

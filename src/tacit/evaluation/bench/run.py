@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog
+from tacit.errors import TacitError
 from tacit.evaluation.bench.contenders import Contender, contenders, refusal
 from tacit.evaluation.bench.parts import read_part, write_part
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
@@ -96,6 +97,7 @@ def run_bench(
     protocols: Sequence[Protocol] = ("honest",),
     encoder: str = "minilm",
     config: TrainingConfig | None = None,
+    data: str | None = None,
     store: EmbeddingStore | None = None,
     quiet: bool = True,
 ) -> BenchResult:
@@ -110,6 +112,7 @@ def run_bench(
         protocols: "honest", "oracle" (clean labels stop and calibrate), or both.
         encoder: as in `tacit.fit`.
         config: the budget of every contender.
+        data: what tables call the base; the last part of its name when None.
         store: embedding cache.
         quiet: no progress bars.
 
@@ -147,6 +150,8 @@ def run_bench(
         rows = [one for protocol in protocols for one in contenders(problem, methods, protocol)]
         # Oracles and baselines are the same under both protocols.
         work.append((case, problem, list({(one.name, one.protocol): one for one in rows}.values())))
+        absent = [name for name in methods if name not in {one.name for one in rows}]
+        refused += [(case.name, name, "is not for what this log holds") for name in absent]
     with progress(f"suite {suite}", sum(len(rows) for _, _, rows in work), quiet=quiet) as bar:
         for case, problem, rows in work:
             for one in rows:
@@ -158,11 +163,17 @@ def run_bench(
                 part = read_part(folder, key, "scores", "seconds")
                 if part is None:
                     started = time.perf_counter()
-                    scores_Sn = fit_seeds(problem, one, config)
+                    try:
+                        scores_Sn = fit_seeds(problem, one, config)
+                    except TacitError as error:  # one that cannot be fitted does not end a run of hours
+                        refused.append((case.name, one.name, str(error)))
+                        continue
                     part = {"scores": scores_Sn, "seconds": np.array(time.perf_counter() - started)}
                     write_part(folder, key, **part)
                 scores.append(Score(case, one, part["scores"], float(part["seconds"]), key))
-    return BenchResult(suite, base.name, seeds, tuple(scores), judged, tuple(refused), facts)
+    return BenchResult(
+        suite, data or Path(base.name).name, seeds, tuple(scores), judged, tuple(refused), facts
+    )
 
 
 def fit_seeds(problem: Problem, contender: Contender, config: TrainingConfig) -> NDArray[np.float32]:
