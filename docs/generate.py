@@ -38,6 +38,11 @@ LOGS: tuple[tuple[str, tuple[Signal, ...], str], ...] = (
         "nothing more, if nobody clicks by mistake",
     ),
     (
+        "one label that was asked for, missing where nobody answered",
+        (Signal("solved", kind="explicit"),),
+        "audit some rows: noise rates are estimated from anchors otherwise",
+    ),
+    (
         "three signals or more",
         (Signal("copied"), Signal("shared"), Signal("down", -1)),
         "nothing more: misclick rates are learned too",

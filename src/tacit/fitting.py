@@ -104,8 +104,13 @@ def prepare(
 
 
 def choose_method(log: FeedbackLog) -> Method:
-    """The default estimator: `implicit_rm` for one positive signal, `latent_ml` for anything else."""
+    """The default estimator: `implicit_rm` for one positive signal, `latent_ml` for several or negative ones.
+
+    A single label that users were asked for, missing where they gave none, is read by `causal_fwd`.
+    """
     signals = log.roles.signals
+    if len(signals) == 1 and signals[0].kind == "explicit":
+        return methods.get("causal_fwd")
     single = len(signals) == 1 and signals[0].polarity > 0 and not signals[0].misclick
     return methods.get("implicit_rm" if single else "latent_ml")
 

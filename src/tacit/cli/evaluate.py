@@ -140,4 +140,6 @@ _TITLES = {
 
 
 def _spelled(signal: dict[str, object]) -> str:
+    if signal["kind"] == "explicit":
+        return f"{signal['name']}:explicit"
     return f"{signal['name']}:negative" if signal["polarity"] == -1 else str(signal["name"])

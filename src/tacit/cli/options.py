@@ -22,7 +22,11 @@ LogPath = Annotated[
 ]
 Signals = Annotated[
     list[str] | None,
-    typer.Option("--signal", help="Column of a signal, NAME or NAME:negative. Repeatable.", metavar="NAME"),
+    typer.Option(
+        "--signal",
+        help="Column of a signal: NAME, NAME:negative, or NAME:explicit for a label. Repeatable.",
+        metavar="NAME",
+    ),
 ]
 Context = Annotated[
     list[str] | None,

@@ -54,9 +54,10 @@ class Signal:
 
     @classmethod
     def parse(cls, text: str) -> Signal:
-        """Read the command line's form, `copied` or `thumbs_down:negative` (`:positive` says the default).
+        """Read the command line's form: `copied`, `thumbs_down:negative`, or `solved:explicit` for a label whose 0 is
+        an answer too (`:positive` says the default).
 
-        Only what follows the last colon is read as the polarity, so a column `a:b` is written `a:b:positive`.
+        Only what follows the last colon is read so; a column `a:b` is written `a:b:positive`.
 
         Raises:
             ConfigError: nothing before the colon, or an unknown word after it.
@@ -64,10 +65,12 @@ class Signal:
         name, colon, polarity = text.rpartition(":")
         if not colon:
             return cls(name=text)
+        if polarity == "explicit":
+            return cls(name=name, kind="explicit")
         if polarity not in _POLARITIES:
             raise ConfigError(
-                f"signal {text!r}: {polarity!r} after the colon is not a polarity; write {name}:positive or "
-                f"{name}:negative"
+                f"signal {text!r}: {polarity!r} after the colon is not a polarity; write {name}:positive, "
+                f"{name}:negative or {name}:explicit"
             )
         return cls(name=name, polarity=_POLARITIES[polarity])
 
