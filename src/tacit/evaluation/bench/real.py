@@ -112,7 +112,11 @@ def run_real(
                 refused.append((method.key, reason))
                 continue
             key = sha256_json({**common, "method": [method.key, method.parameters()]})
-            predictions, seconds[method.key] = _part(folder, key, method, prepared, config)
+            try:
+                predictions, seconds[method.key] = _part(folder, key, method, prepared, config)
+            except TacitError as error:  # one that cannot be fitted does not end a run of hours
+                refused.append((method.key, str(error)))
+                continue
             hashes[method.key] = key
             found.append(predictions)
     rows = compare(found, truths(log))
@@ -138,12 +142,13 @@ def _refusal(method: Method, prepared: Prepared) -> str | None:
         return "reads labels, given where users cared to; this log holds one kind of click"
     if "context" in method.needs and prepared.codec is None:
         return "needs context, and this log has none"
-    if "prompt" in {head.view for head in method.heads(obs)} and not prepared.encoder.paired:
-        return "needs prompts that are embedded apart from their responses"
     if method.reads_gold and log.roles.gold is None:
         return "needs gold"
+    seen = obs if method.reads_gold else obs.without_gold()
     try:
-        method.check(obs if method.reads_gold else obs.without_gold())
+        method.check(seen)
+        if "prompt" in {head.view for head in method.heads(seen)} and not prepared.encoder.paired:
+            return "needs prompts that are embedded apart from their responses"
     except TacitError as error:
         return str(error)
     return None

@@ -1,0 +1,229 @@
+"""A run of a suite: what was done is never done again, seeds share a pass, everyone takes part or says why not."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from small_bench import LONG_ENOUGH, QUICK, SOME, base, case_of, problem, run, texts
+from small_log import columns, log_of
+
+from tacit import methods
+from tacit.errors import ConfigError, IdentificationWarning
+from tacit.evaluation.bench import SUITES, BenchResult
+from tacit.evaluation.bench import run as running
+from tacit.evaluation.bench.contenders import BASELINES, Contender
+from tacit.evaluation.bench.results import tidy, write_rows
+
+ONE = {"implicit": "α=0.3", "causal": "scenario 1, α=0.3"}
+
+
+@pytest.fixture(autouse=True)
+def one_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    for suite, name in ONE.items():
+        monkeypatch.setitem(SUITES, suite, (case_of(suite, name),))
+    monkeypatch.setitem(SUITES, "worlds", (case_of("worlds", "both"),))
+
+
+def rows_without_seconds(result: BenchResult, path: Path) -> bytes:
+    write_rows(({**row, "seconds": None} for row in tidy(result)), path)
+    return path.read_bytes()
+
+
+def test_an_interrupted_run_given_again_computes_what_is_missing_and_leaves_the_same_table(
+    tmp_path: Path,
+) -> None:
+    whole = run("implicit", tmp_path / "parts")
+    parts = sorted((tmp_path / "parts").iterdir())
+    assert len(parts) == len(whole.scores)
+    expected = rows_without_seconds(whole, tmp_path / "whole.parquet")
+    gone, damaged, empty, *kept = parts
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-7])
+    empty.write_bytes(b"")
+    before = {path: path.stat().st_mtime_ns for path in kept}
+
+    again = run("implicit", tmp_path / "parts")
+
+    assert rows_without_seconds(again, tmp_path / "again.parquet") == expected
+    assert sorted((tmp_path / "parts").iterdir()) == parts
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    mended = {
+        score.hash for score in again.scores if score.hash[:20] in {p.stem for p in (gone, damaged, empty)}
+    }
+    assert len(mended) == 3
+    for score, first in zip(again.scores, whole.scores, strict=True):
+        assert (score.seconds != first.seconds) == (score.hash in mended)
+
+
+def test_a_run_stopped_by_a_signal_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[str] = []
+    fit_seeds = running.fit_seeds
+
+    def counting(problem: Any, contender: Contender, config: Any) -> Any:
+        if len(fitted) == 3:
+            fitted.append("interrupted")
+            raise KeyboardInterrupt
+        fitted.append(contender.name)
+        return fit_seeds(problem, contender, config)
+
+    monkeypatch.setattr(running, "fit_seeds", counting)
+    with pytest.raises(KeyboardInterrupt):
+        run("implicit", tmp_path)
+    result = run("implicit", tmp_path)
+    everyone = [score.contender.name for score in result.scores]
+    assert fitted == [*everyone[:3], "interrupted", *everyone[3:]]
+
+
+def test_another_budget_or_another_number_of_seeds_is_another_result(tmp_path: Path) -> None:
+    hashes = [
+        {score.hash for score in run("implicit", tmp_path, methods=("naive",), **options).scores}
+        for options in ({}, {"seeds": 1}, {"config": QUICK.model_copy(update={"max_epochs": 1})})
+    ]
+    assert len(set.union(*hashes)) == sum(map(len, hashes))
+
+
+@pytest.mark.parametrize("key", ["naive", "implicit_rm", "bpr"])
+def test_seeds_trained_in_one_pass_score_as_seeds_trained_alone(key: str) -> None:
+    """The passes multiply matrices of other shapes, so digits may differ, orders and levels may not."""
+    case, one = case_of("implicit", "α=0.3"), Contender(key, methods.get(key))
+    together_Sn = running.fit_seeds(problem(case, seeds=3), one, QUICK)
+    alone_Sn = running.fit_seeds(problem(case, seeds=1), one, QUICK)
+    assert together_Sn.shape == (3, int(texts().test_N.sum()))
+    np.testing.assert_allclose(together_Sn[:1], alone_Sn, atol=2e-3)
+    assert np.abs(together_Sn[1] - alone_Sn[0]).max() > 0.02
+
+
+def test_seeds_of_the_table_are_those_of_the_truth(tmp_path: Path) -> None:
+    result = run("implicit", tmp_path, seeds=3)
+    case = case_of("implicit", "α=0.3")
+    liked_Sn = problem(case, seeds=3).liked_SN.numpy()[:, texts().test_N]
+    np.testing.assert_array_equal(result.judged[case.name].liked_Sn, liked_Sn)
+    naive = [row for row in tidy(result) if row["method"] == "naive" and row["metric"] == "brier"]
+    scores_Sn = next(s.scores_Sn for s in result.scores if s.contender.name == "naive").astype(float)
+    assert [row["seed"] for row in naive] == [0, 1, 2]
+    brier_S = ((1 / (1 + np.exp(-scores_Sn)) - liked_Sn) ** 2).mean(1)
+    assert [row["value"] for row in naive] == pytest.approx(brier_S, abs=1e-12)
+    assert len(set(brier_S)) == 3
+
+
+def test_no_prompt_is_on_both_sides_of_the_test() -> None:
+    shared = texts()
+    tested = set(shared.groups_N[shared.test_N])
+    assert tested and not tested & set(shared.groups_N[~shared.test_N])
+
+
+def test_test_rows_teach_nothing() -> None:
+    case, one = case_of("implicit", "α=0.3"), Contender("naive", methods.Naive())
+    usual = problem(case)
+    test_N = torch.from_numpy(texts().test_N)
+    flipped_SNK = usual.observations.signals_BK.clone()
+    flipped_SNK[:, test_N] = 1 - flipped_SNK[:, test_N]
+    other = problem(case)
+    object.__setattr__(other.observations, "signals_BK", flipped_SNK)
+    np.testing.assert_array_equal(running.fit_seeds(other, one, QUICK), running.fit_seeds(usual, one, QUICK))
+
+
+@pytest.mark.parametrize("suite", ["causal", "worlds"])
+def test_every_estimator_of_a_setting_finishes_under_both_protocols(suite: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        # So few rows give hopeless noise rates, and the estimator of them says so.
+        warnings.simplefilter("ignore", IdentificationWarning)
+        result = run(suite, tmp_path, methods=(), seeds=1, protocols=("honest", "oracle"), config=LONG_ENOUGH)
+    assert result.refused == ()
+    ran = {(score.contender.name, score.contender.protocol) for score in result.scores}
+    settings = {"explicit", "pairwise"} if suite == "causal" else {"implicit"}
+    wanted = [key for key, kind in methods.available().items() if kind.setting in settings]
+    assert {(key, protocol) for key in wanted for protocol in ("honest", "oracle")} <= ran
+    for score in result.scores:
+        assert np.isfinite(score.scores_Sn).all(), score.contender.name
+
+
+def test_every_registered_estimator_takes_part_in_some_suite() -> None:
+    names = {
+        one.name
+        for suite, case in (("causal", ONE["causal"]), ("worlds", "both"))
+        for one in running.contenders(problem(case_of(suite, case)))
+    }
+    assert set(methods.available()) - names == set()
+
+
+def test_baselines_stand_beside_whatever_was_asked_for(tmp_path: Path) -> None:
+    result = run("worlds", tmp_path, methods=("latent_ml",))
+    names = {score.contender.name for score in result.scores}
+    assert names == {"latent_ml", "naive", "oracle", *BASELINES}
+
+
+def test_the_several_signals_world_keeps_the_naive_of_one_signal_as_its_reference() -> None:
+    several = problem(case_of("worlds", "several"))
+    names = [one.name for one in running.contenders(several, ("latent_ml",))]
+    assert "naive_one_signal" in names
+
+
+def test_who_cannot_take_part_is_listed_with_a_reason(tmp_path: Path) -> None:
+    asked = ("causal_ips", "counter_if", "recrec_i", "naive")
+    result = run("implicit", tmp_path, methods=asked)
+    reasons = {name: reason for _, name, reason in result.refused}
+    ran = {score.contender.name for score in result.scores}
+    assert set(asked) <= set(reasons) | ran
+    assert not set(reasons) & ran
+    assert reasons["causal_ips"] == "is not for what this log holds"
+    assert all(reason and "\n" not in reason for reason in reasons.values())
+
+
+def test_a_fit_that_is_refused_does_not_end_the_run(tmp_path: Path) -> None:
+    result = run("causal", tmp_path, methods=("multi_ips", "ips"))
+    assert "ips" in {score.contender.name for score in result.scores}
+    ((case, name, reason),) = result.refused
+    assert (case, name) == (ONE["causal"], "multi_ips")
+    assert "max_epochs is 2, expected 11 or more" in reason
+
+
+def test_an_unknown_name_is_one_line_that_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^unknown contender 'nave'; expected one of .*naive.*random"
+    ) as caught:
+        run("implicit", tmp_path, methods=("nave",))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reference_of_another_world_of_the_suite_is_a_known_name() -> None:
+    both = problem(case_of("worlds", "both"))
+    assert running.contenders(both, ("implicit_rm_one_signal",))
+
+
+def test_a_base_without_gold_is_refused(tmp_path: Path) -> None:
+    table = columns()
+    for log in (log_of(table), log_of({**table, "gold": [None, *table["gold"][1:]]}, gold="gold")):
+        with pytest.raises(ConfigError, match="gold"):
+            running.run_bench("implicit", log, tmp_path, encoder="hashing:64")
+
+
+def test_a_table_has_one_row_per_case_method_seed_and_metric(tmp_path: Path) -> None:
+    result = run("causal", tmp_path / "parts", protocols=("honest", "oracle"))
+    write_rows(tidy(result), tmp_path / "rows.parquet")
+    table = pq.read_table(tmp_path / "rows.parquet")
+    assert table.column_names == [
+        "suite", "data", "case", "alpha", "noise", "method", "level", "protocol", "seed", "metric", "value",
+        "seconds", "config_hash",
+    ]  # fmt: skip
+    keys = list(
+        zip(*(table[c].to_pylist() for c in ("case", "method", "protocol", "seed", "metric")), strict=True)
+    )
+    assert len(keys) == len(set(keys)) == len(result.scores) * 2 * 10
+    found = set(zip(table["method"].to_pylist(), table["protocol"].to_pylist(), strict=True))
+    assert {("ips", "honest"), ("ips", "oracle"), ("bradley_terry", "honest")} <= found
+    by_hash: dict[str, set[tuple[str, str]]] = {}
+    for row in table.to_pylist():
+        assert len(row["config_hash"]) == 64
+        by_hash.setdefault(row["config_hash"], set()).add((row["method"], row["protocol"]))
+    assert all(len(rows) == 1 for rows in by_hash.values())
+    assert set(table["alpha"].to_pylist()) == {0.3}
+    assert set(table["data"].to_pylist()) == {base().name}
+    assert set(SOME["causal"]) <= set(table["method"].to_pylist())
