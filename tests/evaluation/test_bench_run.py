@@ -17,7 +17,7 @@ from tacit import methods
 from tacit.errors import ConfigError, IdentificationWarning
 from tacit.evaluation.bench import SUITES, BenchResult
 from tacit.evaluation.bench import run as running
-from tacit.evaluation.bench.contenders import BASELINES, Contender
+from tacit.evaluation.bench.contenders import BASELINES, Contender, contenders
 from tacit.evaluation.bench.results import tidy, write_rows
 
 ONE = {"implicit": "α=0.3", "causal": "scenario 1, α=0.3"}
@@ -148,7 +148,7 @@ def test_every_registered_estimator_takes_part_in_some_suite() -> None:
     names = {
         one.name
         for suite, case in (("causal", ONE["causal"]), ("worlds", "both"))
-        for one in running.contenders(problem(case_of(suite, case)))
+        for one in contenders(problem(case_of(suite, case)))
     }
     assert set(methods.available()) - names == set()
 
@@ -161,7 +161,7 @@ def test_baselines_stand_beside_whatever_was_asked_for(tmp_path: Path) -> None:
 
 def test_the_several_signals_world_keeps_the_naive_of_one_signal_as_its_reference() -> None:
     several = problem(case_of("worlds", "several"))
-    names = [one.name for one in running.contenders(several, ("latent_ml",))]
+    names = [one.name for one in contenders(several, ("latent_ml",))]
     assert "naive_one_signal" in names
 
 
@@ -195,7 +195,7 @@ def test_an_unknown_name_is_one_line_that_lists_the_known(tmp_path: Path) -> Non
 
 def test_a_reference_of_another_world_of_the_suite_is_a_known_name() -> None:
     both = problem(case_of("worlds", "both"))
-    assert running.contenders(both, ("implicit_rm_one_signal",))
+    assert contenders(both, ("implicit_rm_one_signal",))
 
 
 def test_a_base_without_gold_is_refused(tmp_path: Path) -> None:
