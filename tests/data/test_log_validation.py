@@ -221,6 +221,7 @@ def test_signal_parse_and_its_refusals() -> None:
     assert Signal.parse("copied") == Signal("copied")
     assert Signal.parse("thumbs_down:negative") == Signal("thumbs_down", -1)
     assert Signal.parse("a:b:positive") == Signal("a:b")
+    assert Signal.parse("solved:explicit") == Signal("solved", kind="explicit")
     for text in ("copied:neg", "", ":negative"):
         with pytest.raises(ConfigError):
             Signal.parse(text)

@@ -154,7 +154,7 @@ def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = 
     if protocol == "oracle":
         chosen = [
             one
-            if one.method.reads_gold or one.name in BASELINES
+            if one.protocol == "oracle" or one.name in BASELINES
             else replace(one, method=stopped_by_clean_labels(one.method), protocol="oracle")
             for one in chosen
         ]

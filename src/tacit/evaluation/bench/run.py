@@ -148,7 +148,7 @@ def run_bench(
         judged[case.name] = Judged(problem.liked_SN.numpy()[:, texts.test_N], texts.groups_N[texts.test_N])
         facts["cases"][case.name] = _rates(problem)
         rows = [one for protocol in protocols for one in contenders(problem, methods, protocol)]
-        # Oracles and baselines are the same under both protocols.
+        # References and baselines are the same under both protocols.
         work.append((case, problem, list({(one.name, one.protocol): one for one in rows}.values())))
         absent = [name for name in methods if name not in {one.name for one in rows}]
         refused += [(case.name, name, "is not for what this log holds") for name in absent]
