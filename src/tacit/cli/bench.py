@@ -77,7 +77,7 @@ def bench(
 ) -> None:
     """Compare estimators: one table with intervals, one tidy Parquet file, pictures."""
     from tacit.cli.options import open_store
-    from tacit.evaluation.bench import BUDGET, REAL_BUDGET, find_data, run_bench, run_real, write_run
+    from tacit.evaluation.bench import BUDGET, REAL_BUDGET, find_data, lines, run_bench, run_real, write_run
 
     keys = [name.strip() for name in methods.split(",") if name.strip()]
     if limit is not None and (suite is Suite.REAL or (data or ["demo"]) != ["demo"]):
@@ -129,8 +129,9 @@ def bench(
         quiet=quiet,
     )
     command = _command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs)
-    written = write_run(result, out / f"{suite.value}-{Path(result.data).stem}", command=command)
-    _show(result, written, json=json)
+    table = lines(result)
+    written = write_run(result, out / f"{suite.value}-{Path(result.data).stem}", command=command, table=table)
+    _show(result, table, written, json=json)
 
 
 def _title(name: str) -> str:
@@ -159,11 +160,9 @@ def _command(
     return " ".join(parts)
 
 
-def _show(result: BenchResult, written: dict[str, Path], *, json: bool) -> None:
+def _show(result: BenchResult, table: dict[str, list[Line]], written: dict[str, Path], *, json: bool) -> None:
     from tacit.cli.render import number, print_json, print_table, with_interval
-    from tacit.evaluation.bench import lines
 
-    table = lines(result)
     if json:
         print_json(
             {"suite": result.suite, "data": result.data, "cases": _json(table), "files": _paths(written)}

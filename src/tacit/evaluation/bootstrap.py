@@ -106,6 +106,27 @@ def paired_difference(
     return _interval(first_value - second_value, first_D - second_D)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A metric on all rows and on every draw [D], for those who need both intervals and differences of it."""
+
+    value: float
+    draws_D: FloatArray
+
+    @classmethod
+    def of(cls, metric: Metric, groups: Numbers, *, draws: int = 1000, seed: int = 0) -> Drawn:
+        """Evaluate a metric on the draws that `bootstrap` makes with the same arguments."""
+        return cls(*_evaluate(metric, groups, draws, seed))
+
+    def interval(self) -> Interval:
+        """As `bootstrap` gives it."""
+        return _interval(self.value, self.draws_D)
+
+    def minus(self, other: Drawn) -> Interval:
+        """The interval of the difference, as `paired_difference` gives it; both on the same draws."""
+        return _interval(self.value - other.value, self.draws_D - other.draws_D)
+
+
 def weighted_mean(values: Numbers) -> Weighted:
     """Make the metric "mean of `values`" [N] over rows: squared errors for Brier, losses for likelihoods."""
     v_N = np.asarray(values, dtype=np.float64)

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from tacit.evaluation import metrics as m
 from tacit.evaluation.bench.run import BenchResult, Judged, Score
 from tacit.evaluation.bootstrap import (
+    Drawn,
     Interval,
     Weighted,
-    bootstrap,
-    paired_difference,
     weighted_auroc,
     weighted_mean,
     weighted_within_prompt,
@@ -75,7 +74,13 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
     table: dict[str, list[Line]] = {}
     for case, judged in result.judged.items():
         scores = [score for score in result.scores if score.case.name == case]
-        measured = [_weighted(score, judged) for score in scores]
+        measured = [
+            {
+                name: Drawn.of(metric, judged.prompts_n, draws=draws)
+                for name, metric in _weighted(score, judged).items()
+            }
+            for score in scores
+        ]
         names = [score.contender.name for score in scores]
         naive = next((i for i, name in enumerate(names) if name in ("naive_one_signal",)), None)
         if naive is None:
@@ -84,18 +89,16 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
         seeds = [_by_seed(score, judged) for score in scores]
         rows = []
         for i, score in enumerate(scores):
-            intervals = {
-                name: bootstrap(metric, judged.prompts_n, draws=draws) for name, metric in measured[i].items()
-            }
-            against = {}
-            for label, other in (("naive", naive), ("oracle", oracle)):
-                if other is None or other == i:
-                    continue
-                against[label] = {
-                    name: paired_difference(metric, measured[other][name], judged.prompts_n, draws=draws)
-                    for name, metric in measured[i].items()
+            intervals = {name: drawn.interval() for name, drawn in measured[i].items()}
+            against = {
+                label: {
+                    name: drawn.minus(measured[other][name])
+                    for name, drawn in measured[i].items()
                     if name in ("within_prompt_accuracy", "brier") and name in measured[other]
                 }
+                for label, other in (("naive", naive), ("oracle", oracle))
+                if other is not None and other != i
+            }
             recovered = float("nan")
             if naive is not None and oracle is not None:
                 low, high, own = (np.mean(seeds[k]["within_prompt_accuracy"]) for k in (naive, oracle, i))
@@ -173,16 +176,17 @@ def _weighted(score: Score, judged: Judged) -> dict[str, Weighted]:
     p_Sn = _probability(score.scores_Sn)
     seeds = range(len(liked_Sn))
     found = {
-        "within_prompt_accuracy": [
-            weighted_within_prompt(score.scores_Sn[s], liked_Sn[s], judged.prompts_n) for s in seeds
-        ],
-        "auroc": [weighted_auroc(score.scores_Sn[s], liked_Sn[s]) for s in seeds],
+        "within_prompt_accuracy": _mean(
+            [weighted_within_prompt(score.scores_Sn[s], liked_Sn[s], judged.prompts_n) for s in seeds]
+        ),
+        "auroc": _mean([weighted_auroc(score.scores_Sn[s], liked_Sn[s]) for s in seeds]),
     }
     if has_level(score):
-        found["brier"] = [weighted_mean((p_Sn[s] - liked_Sn[s]) ** 2) for s in seeds]
-        found["r2"] = [_r2(p_Sn[s], liked_Sn[s]) for s in seeds]
-        found["base_rate"] = [weighted_mean(p_Sn[s]) for s in seeds]
-    return {name: _mean(parts) for name, parts in found.items()}
+        # Seeds share the rows: the mean over seeds of a mean over rows is one mean.
+        found["brier"] = weighted_mean(((p_Sn - liked_Sn) ** 2).mean(0))
+        found["r2"] = _mean([_r2(p_Sn[s], liked_Sn[s]) for s in seeds])
+        found["base_rate"] = weighted_mean(p_Sn.mean(0))
+    return found
 
 
 def _mean(parts: list[Weighted]) -> Weighted:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5)
-CAUSAL_ALPHAS = (0.1, 0.3, 0.5)
+CAUSAL_ALPHAS = (0.1, 0.5)
 """How steeply the chance of feedback falls with the rating: it is proportional to α^(5 − rating)."""
 NOISES = {"scenario 1": (0.2, 0.1), "scenario 2": (0.1, 0.2)}
 """(ρ01, ρ10) of the two noise settings of CausalRM."""

@@ -8,18 +8,25 @@ from pathlib import Path
 from tacit.evaluation.bench.markdown import markdown, real_markdown
 from tacit.evaluation.bench.published import CAVEAT, published
 from tacit.evaluation.bench.real import RealResult, tidy_real
-from tacit.evaluation.bench.results import lines, tidy, write_rows
+from tacit.evaluation.bench.results import Line, lines, tidy, write_rows
 from tacit.evaluation.bench.run import BenchResult
 from tacit.files import write_bytes
 
 
-def write_run(result: BenchResult | Sequence[RealResult], folder: Path, *, command: str) -> dict[str, Path]:
+def write_run(
+    result: BenchResult | Sequence[RealResult],
+    folder: Path,
+    *,
+    command: str,
+    table: dict[str, list[Line]] | None = None,
+) -> dict[str, Path]:
     """Write the results of a run.
 
     Args:
         result: of `run_bench`, or one or more of `run_real`.
         folder: made if it is not there.
         command: that made the run, for the head of the table.
+        table: lines of the result, where they have been computed already.
 
     Returns:
         Paths by what they hold: "rows", "table", and one per picture.
@@ -30,7 +37,7 @@ def write_run(result: BenchResult | Sequence[RealResult], folder: Path, *, comma
         write_rows(tidy_real(result), written["rows"])
         write_bytes(written["table"], real_markdown(result, command=command).encode())
         return written
-    table = lines(result)
+    table = lines(result) if table is None else table
     labels = {score.case.name: score.case.labels for score in result.scores}
     beside = result.suite in ("implicit", "causal")
     text = markdown(
