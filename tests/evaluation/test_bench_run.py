@@ -17,10 +17,10 @@ from tacit import methods
 from tacit.errors import ConfigError, IdentificationWarning
 from tacit.evaluation.bench import SUITES, BenchResult
 from tacit.evaluation.bench import run as running
-from tacit.evaluation.bench.contenders import BASELINES, Contender, contenders
+from tacit.evaluation.bench.contenders import ALWAYS, Contender, contenders
 from tacit.evaluation.bench.results import tidy, write_rows
 
-ONE = {"implicit": "α=0.3", "causal": "scenario 1, α=0.3"}
+ONE = {"implicit": "α=0.3", "causal": "scenario 1, α=0.5"}
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +156,7 @@ def test_every_registered_estimator_takes_part_in_some_suite() -> None:
 def test_baselines_stand_beside_whatever_was_asked_for(tmp_path: Path) -> None:
     result = run("worlds", tmp_path, methods=("latent_ml",))
     names = {score.contender.name for score in result.scores}
-    assert names == {"latent_ml", "naive", "oracle", *BASELINES}
+    assert names == {"latent_ml", "naive", "oracle", *ALWAYS}
 
 
 def test_the_several_signals_world_keeps_the_naive_of_one_signal_as_its_reference() -> None:
@@ -224,6 +224,6 @@ def test_a_table_has_one_row_per_case_method_seed_and_metric(tmp_path: Path) -> 
         assert len(row["config_hash"]) == 64
         by_hash.setdefault(row["config_hash"], set()).add((row["method"], row["protocol"]))
     assert all(len(rows) == 1 for rows in by_hash.values())
-    assert set(table["alpha"].to_pylist()) == {0.3}
+    assert set(table["alpha"].to_pylist()) == {0.5}
     assert set(table["data"].to_pylist()) == {base().name}
     assert set(SOME["causal"]) <= set(table["method"].to_pylist())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,12 +86,18 @@ class Scene:
     @cached_property
     def style_NF(self) -> FloatArray:
         """The surface style of the answers, [N, F], a column for each of `STYLE_NAMES`."""
-        return style_features(self.responses).astype(np.float64)
+        return _style(self.base)
 
     @cached_property
     def prompt_codes(self) -> npt.NDArray[np.int64]:
         """The prompt of each row, from 0."""
         return self.base.prompt_codes()
+
+
+@lru_cache(maxsize=1)
+def _style(base: FeedbackLog) -> FloatArray:
+    """Measured once for all worlds on the same texts."""
+    return style_features(base.responses()).astype(np.float64)
 
 
 def record(

@@ -22,7 +22,9 @@ from tacit.methods.primitives import bce
 from tacit.model import PropensityFeatures
 
 BASELINES = ("constant", "length", "context_only", "prompt_only", "random")
-"""Blind to the response; they stand beside every result."""
+"""Blind to the response, or to all but its length."""
+ALWAYS = ("constant", "length", "random")
+"""Of those, the ones that stand beside every result, whatever was asked for."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = 
 
     Args:
         problem: decides who can take part.
-        keys: names asked for; all when empty. `oracle`, naive and the baselines of `BASELINES` always take part.
+        keys: names asked for; all when empty. `oracle`, naive and the baselines of `ALWAYS` always take part.
         protocol: "oracle" stops and calibrates every estimator by clean labels.
 
     Raises:
@@ -149,7 +151,7 @@ def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = 
     for key in keys:
         if key not in known:
             raise ConfigError(f"unknown contender {key!r}; expected one of {', '.join(sorted(known))}")
-    always = {"oracle", "naive_observed" if problem.explicit else "naive", "naive_one_signal", *BASELINES}
+    always = {"oracle", "naive_observed" if problem.explicit else "naive", "naive_one_signal", *ALWAYS}
     chosen = [one for one in everyone if not keys or one.name in keys or one.name in always]
     if protocol == "oracle":
         chosen = [

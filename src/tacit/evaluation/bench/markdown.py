@@ -101,6 +101,8 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_ALL = 0.9995
+"""Share of rows from which on a signal is said to be seen everywhere."""
 _REAL = ("within_prompt_accuracy", "auroc", "spearman", "brier", "ece", "log_likelihood")
 
 
@@ -196,7 +198,8 @@ def _rates(case: dict[str, object]) -> str:
     signals = case["signals"]
     assert isinstance(signals, dict)
     shown = "; ".join(
-        f"`{name}` fires on {facts['rate']:.1%} of the {facts['seen']:.0%} of rows where it could be seen"
+        f"`{name}` fires on {facts['rate']:.1%} of the rows"
+        + ("" if facts["seen"] > _ALL else f" where it can be seen ({facts['seen']:.1%} of all)")
         for name, facts in signals.items()
     )
     return f"Liked: {case['liked']:.1%} of the answers. {shown}."
