@@ -6,8 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from tacit.methods.nuisances import calibration as cal
-from tacit.methods.nuisances import propensity as prop
 
 from tacit.errors import (
     ConfigError,
@@ -17,6 +15,8 @@ from tacit.errors import (
     IdentificationWarning,
     ModelError,
 )
+from tacit.methods.nuisances import calibration as cal
+from tacit.methods.nuisances import propensity as prop
 
 
 def selected(slope, rows=12_000, seed=0):
