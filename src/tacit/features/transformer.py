@@ -6,6 +6,7 @@ of a batch, T tokens, D features, N texts.
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import numpy as np
 from tacit.errors import ConfigError
 from tacit.features.batching import BATCH_TOKENS, pad, plan_batches
 from tacit.features.encoder import Precision, clean_texts
+from tacit.features.packing import FAMILIES, attend_within_texts, bins, pack
 from tacit.progress import progress
 
 if TYPE_CHECKING:
@@ -104,13 +106,16 @@ class TransformerEncoder:
                 token_lists = self._tokenise(cleaned[start : start + _WINDOW])
                 budget = BATCH_TOKENS if self._device.type == "cpu" else _GPU_BATCH_TOKENS
                 lengths = [len(tokens) for tokens in token_lists]
-                for batch in plan_batches(lengths, longest=self.longest, batch_tokens=budget):
-                    rows = [token_lists[row] for row in batch.rows]
-                    vectors_ND[start + batch.rows] = self._forward(rows, batch.width)
-                    bar.advance(len(rows))
+                plan = plan_batches(lengths, longest=self.longest, batch_tokens=budget)
+                for batches in bins(plan, budget) if self._packs else [[batch] for batch in plan]:
+                    groups = [([token_lists[row] for row in batch.rows], batch.width) for batch in batches]
+                    rows_B = start + np.concatenate([batch.rows for batch in batches])
+                    vectors_ND[rows_B] = self._packed(groups) if self._packs else self._padded(*groups[0])
+                    bar.advance(len(rows_B))
         return vectors_ND
 
-    def _forward(self, token_lists: list[list[int]], width: int) -> np.ndarray:
+    def _padded(self, token_lists: list[list[int]], width: int) -> np.ndarray:
+        """Vectors of texts of one width, float16 [B, D]."""
         import torch
 
         ids, mask = pad(token_lists, width, self._filler)
@@ -118,12 +123,34 @@ class TransformerEncoder:
             ids_BT = torch.from_numpy(ids).to(self._device)
             mask_BT = torch.from_numpy(mask).to(self._device)
             hidden_BTD = self._model(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state
-            vectors_BD = pool(hidden_BTD, mask_BT, self._pooling)
-            if self._normalise:
-                vectors_BD = torch.nn.functional.normalize(vectors_BD, dim=1)
-            # A few backbones put single units beyond float16's range; an infinity would spoil every mean.
-            largest = float(np.finfo(np.float16).max)
-            numpy_BD: np.ndarray = vectors_BD.clamp(-largest, largest).to(torch.float16).cpu().numpy()
+            return self._vectors(hidden_BTD, mask_BT)
+
+    def _packed(self, groups: list[tuple[list[list[int]], int]]) -> np.ndarray:
+        """Vectors of groups of texts, each of its own width, in one pass, float16 [B, D]."""
+        import torch
+
+        packed = pack(groups, self._filler)
+        with torch.inference_mode():
+            hidden_TD = self._model(
+                input_ids=packed.ids_1T, position_ids=packed.positions_1T, segments=packed.segments
+            ).last_hidden_state[0]
+            return np.concatenate(
+                [
+                    self._vectors(hidden_TD[one.tokens].view(one.texts, one.width, -1), one.mask_NW)
+                    for one in packed.segments
+                ]
+            )
+
+    def _vectors(self, hidden_BTD: torch.Tensor, mask_BT: torch.Tensor) -> np.ndarray:
+        """Pooled, scaled if wanted, as float16."""
+        import torch
+
+        vectors_BD = pool(hidden_BTD, mask_BT, self._pooling)
+        if self._normalise:
+            vectors_BD = torch.nn.functional.normalize(vectors_BD, dim=1)
+        # A few backbones put single units beyond float16's range; an infinity would spoil every mean.
+        largest = float(np.finfo(np.float16).max)
+        numpy_BD: np.ndarray = vectors_BD.clamp(-largest, largest).to(torch.float16).cpu().numpy()
         return numpy_BD
 
     @cached_property
@@ -152,7 +179,22 @@ class TransformerEncoder:
                 raise ConfigError(
                     f"encoder {self.name!r}: its weights do not load: {one_line(error)}"
                 ) from error
+        if self._packs:
+            attend_within_texts(model)
         return model.eval().requires_grad_(False).to(self._device)
+
+    @cached_property
+    def _packs(self) -> bool:
+        """Whether texts of unlike widths share a pass: on a CPU, with a backbone whose attention allows it."""
+        stated = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
+        plain = stated.get("position_embedding_type", "absolute") == "absolute"
+        looks_back_only = bool(stated.get("is_decoder", False))
+        return (
+            self._device.type == "cpu"
+            and stated.get("model_type") in FAMILIES
+            and plain
+            and not looks_back_only
+        )
 
     @cached_property
     def _filler(self) -> int:
