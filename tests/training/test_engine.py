@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from small_world import config, plan, same_bytes, tensors, views_of, world
 
 from tacit.errors import TacitError
 from tacit.methods import Constant, ImplicitRM, LatentML, Length, Method, Naive, Observations
+from tacit.training import state
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.engine import train
 from tacit.training.ensemble import Ensemble
@@ -153,9 +155,19 @@ def test_early_stopping_keeps_the_best_epoch_of_every_member() -> None:
         assert all(torch.equal(left[name], right[name]) for name in left)
 
 
-def test_a_member_that_waited_out_its_patience_is_done_whatever_its_neighbours_do() -> None:
-    eight = plan(W.groups_N, tuple(range(20, 28)))
-    ensemble = train(ImplicitRM(), W.views, W.obs, eight, config(lr=0.2, max_epochs=40, patience=2), (32,))
+EIGHT = plan(W.groups_N, tuple(range(20, 28)))
+IMPATIENT = config(lr=0.2, max_epochs=40, patience=2)
+
+
+def impatient(**options: Any) -> Ensemble:
+    return train(ImplicitRM(), W.views, W.obs, EIGHT, IMPATIENT, (32,), **options)
+
+
+def test_a_member_that_waited_out_its_patience_is_done_whatever_its_neighbours_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state, "_CROWDED", 0.0)  # nobody leaves the batch
+    ensemble = impatient()
     curve = torch.tensor(ensemble.curve)
     for m in range(8):
         best, kept = float("inf"), 0
@@ -168,6 +180,32 @@ def test_a_member_that_waited_out_its_patience_is_done_whatever_its_neighbours_d
     assert bool(
         (curve.min(0).values < ensemble.criterion_M - 1e-4).any()
     )  # some would have gone on improving
+
+
+def test_members_that_are_done_leave_the_batch_and_nobody_else_notices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = impatient()
+    curve = torch.tensor(here.curve)
+    still = (curve[1:] != curve[:-1]).sum(1)
+    assert int(still[-1]) < 8, "someone left"
+    monkeypatch.setattr(state, "_CROWDED", 0.0)
+    crowded = impatient()
+    assert crowded.epochs_run == here.epochs_run
+    for name, value in tensors(crowded).items():
+        torch.testing.assert_close(tensors(here)[name], value, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("killed_after", [2, 3, 4])
+def test_a_fit_killed_after_members_have_left_goes_on_to_the_same_bytes(
+    tmp_path: Path, killed_after: int
+) -> None:
+    whole = impatient()
+    assert whole.epochs_run > killed_after
+    with pytest.raises(InterruptedFitError):
+        impatient(checkpoint=Checkpoint(tmp_path, every=0), progress=StopsAfter(killed_after))
+    resumed = impatient(checkpoint=Checkpoint(tmp_path, every=0))
+    assert same_bytes(resumed, whole) and resumed.curve == whole.curve
 
 
 def test_a_fit_stops_when_no_member_improves_for_patience_epochs() -> None:

@@ -70,6 +70,14 @@ def bench(
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Smaller budget for a quick look; default as in the docs.")
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Fits side by side; one per core by default. Results do not depend on it.",
+            metavar="N",
+        ),
+    ] = None,
     encoder: Encoder = "minilm",
     cache: Cache = None,
     json: Json = False,
@@ -126,6 +134,7 @@ def bench(
         encoder=encoder,
         config=BUDGET if max_epochs is None else BUDGET.model_copy(update={"max_epochs": max_epochs}),
         store=store,
+        jobs=jobs,
         quiet=quiet,
     )
     command = _command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs)

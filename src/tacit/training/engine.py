@@ -9,7 +9,8 @@ Shapes: N rows of the log, B rows of a batch, M members, D features, K signals.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -69,29 +70,32 @@ def train(
         obs = obs.with_columns(**sketch(views["reward"], obs.n_rows, method.sketch))
     # The mean over a member's own rows: batches are shared, so the divisor is its expected share of one.
     share_M = weight_MN.sum(1) / max(1, order.numel())
-    held_out = _held_out_sets(plan)
+    everyone = _Present(torch.arange(len(plan.seeds)), obs, plan, weight_MN, share_M)
+    here = everyone.only(state.present)
     if method.refreshes and not state.epoch:
-        state.refresh(method, views, obs, dtype)
+        state.refresh(method, views, here.obs, dtype)
 
     while not state.finished:
+        if here.members.numel() > state.present.numel():
+            here = everyone.only(state.present)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
         shuffled = order[torch.randperm(order.numel(), generator=generator)]
-        seen = replace(obs.with_columns(**state.columns), epoch=state.epoch)
+        seen = replace(here.obs.with_columns(**state.columns), epoch=state.epoch)
         groups_N = obs.group_B if method.by_group else None
         for rows_B in batches(shuffled, config.rows_per_step(order.numel()), groups_N):
             logits = raw_logits(state.layouts, state.weights, views, rows_B, dtype)
-            loss_MB = method.loss(logits, seen.rows(rows_B)) * weight_MN[:, rows_B]
-            loss = (loss_MB.mean(1) / share_M.clamp(min=1e-9)).sum()
+            loss_MB = method.loss(logits, seen.rows(rows_B)) * here.weight_MN[:, rows_B]
+            loss = (loss_MB.mean(1) / here.share_M.clamp(min=1e-9)).sum()
             if not torch.isfinite(loss):
                 raise TacitError(
                     f"{method.key}: the loss became {float(loss.detach())} in epoch {state.epoch}; "
                     "lower the learning rate (lr, propensity_lr) or look for extreme context values"
                 )
             loss.backward()
-            state.step(plan)
+            state.step(here.plan)
         if method.refreshes:
-            state.refresh(method, views, obs, dtype)
-        state.judge(method, views, obs, plan, held_out, config, dtype)
+            state.refresh(method, views, here.obs, dtype)
+        state.judge(method, views, here.obs, here.plan, here.held_out, config, dtype)
         if progress is not None:
             progress.advance(1, f"{name} held-out {state.best_criterion_M.mean():.4f}")
         if checkpoint is not None and (state.finished or checkpoint.due()):
@@ -99,6 +103,34 @@ def train(
     if progress is not None:
         progress.advance(config.max_epochs - state.epoch)  # stopped early: the bar still ends full
     return state.ensemble()
+
+
+@dataclass(frozen=True)
+class _Present:
+    """The members that are still learning, and what is theirs."""
+
+    members: Tensor
+    obs: Observations
+    plan: Plan
+    weight_MN: Tensor
+    share_M: Tensor
+
+    def only(self, members: Tensor) -> _Present:
+        """Of some members; everybody's is not copied."""
+        if members.numel() == self.members.numel():
+            return self
+        return _Present(
+            members,
+            self.obs.members(members),
+            self.plan.pick(members),
+            self.weight_MN[members],
+            self.share_M[members],
+        )
+
+    @cached_property
+    def held_out(self) -> list[tuple[Tensor, Tensor]]:
+        """Members that share their held-out rows are judged together."""
+        return _held_out_sets(self.plan)
 
 
 def batches(shuffled: Tensor, size: int, group_N: Tensor | None) -> list[Tensor]:

@@ -41,6 +41,16 @@ class Plan:
     half_N: Tensor
     weight_decay: tuple[float, ...]
 
+    def pick(self, members: Tensor) -> Plan:
+        """Of some members (int64 index)."""
+        return Plan(
+            tuple(self.seeds[m] for m in members.tolist()),
+            self.train_MN[members],
+            self.held_out_MN[members],
+            self.half_N,
+            tuple(self.weight_decay[m] for m in members.tolist()),
+        )
+
 
 @dataclass
 class Ensemble:

@@ -119,12 +119,12 @@ def select_members(layout: Layout, weights: Mapping[str, Tensor], members: Tenso
 def assign_members(
     layout: Layout, target: Mapping[str, Tensor], source: Mapping[str, Tensor], members: Tensor
 ) -> None:
-    """Copy some members' weights from `source` into `target`, in place."""
+    """Copy the weights of some members into `target`, in place, from `source`, which has just those."""
+    n = members.numel()
     for name, value in target.items():
+        own = source[name].detach()
         if name == "weight0":
             M = target["bias0"].shape[0]
-            value.view(layout.inputs, M, -1)[:, members] = (
-                source[name].detach().view(layout.inputs, M, -1)[:, members]
-            )
+            value.view(layout.inputs, M, -1)[:, members] = own.view(layout.inputs, n, -1)
         else:
-            value[members] = source[name].detach()[members]
+            value[members] = own

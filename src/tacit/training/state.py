@@ -26,6 +26,8 @@ _REFINING = 0.1
 """Share of its learning rate with which a head goes on that starts from a fitted one."""
 WIDE_VIEWS = ("reward", "all")
 """Views that hold the embedding: their heads get the reward's learning rate and weight decay."""
+_CROWDED = 0.8
+"""Share of the batch that has to be still learning: below it, those who are done leave."""
 _WHERE = {
     "prompt": "; a log has them with an encoder that reads prompt and response apart (minilm, hashing), arrays never do"
 }
@@ -33,7 +35,11 @@ _WHERE = {
 
 
 class State:
-    """The fit between two steps."""
+    """The fit between two steps.
+
+    Members that have waited out their patience leave the batch; `present` says who is still in it. Weights, optimiser,
+    temperatures and columns are those of the present; the best epochs are everybody's.
+    """
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class State:
         self.best_calibration = neutral(scaled)
         self.best_criterion_M = torch.full((M,), float("inf"))
         self.best_epoch_M = torch.zeros(M, dtype=torch.int64)
+        self.present = torch.arange(M)
         self.columns: dict[str, Tensor] = {}
         self.lr: dict[str, float] = {}
         self.epoch = 0
@@ -94,15 +101,20 @@ class State:
         for name in given.keys() & weights.keys():
             weights[name] = {key: value.detach().clone() for key, value in given[name].items()}
         state = cls(layouts, weights, len(plan.seeds), method.calibrated)
-        groups = []
-        for name, tensors in weights.items():
+        for name in weights:
             wide = layouts[name].head.view in WIDE_VIEWS
             state.lr[name] = config.reward_lr(layouts[name].hidden) if wide else config.propensity_lr
             if name in given:
                 state.lr[name] *= _REFINING
-            groups.append({"params": [t.requires_grad_() for t in tensors.values()], "lr": state.lr[name]})
-        state.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+        state.optimizer = state._new_optimizer()
         return state
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        groups = [
+            {"params": [t.requires_grad_() for t in tensors.values()], "lr": self.lr[name]}
+            for name, tensors in self.weights.items()
+        ]
+        return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
 
     def step(self, plan: Plan) -> None:
         """Take the gradients, then shrink the heads that see the embedding, each member by its own decay."""
@@ -110,7 +122,7 @@ class State:
         self.optimizer.zero_grad(set_to_none=True)
         if not any(plan.weight_decay):
             return
-        decay_M = torch.tensor(plan.weight_decay)
+        decay_M = torch.tensor(plan.weight_decay)  # of the present
         with torch.no_grad():
             for head, layout in self.layouts.items():
                 if layout.head.view not in WIDE_VIEWS:
@@ -149,13 +161,22 @@ class State:
     ) -> None:
         """Close an epoch: temperatures, criterion, and for each member that has not waited out its patience, the best.
 
+        Args:
+            method: the estimator.
+            views: features.
+            obs: labels of the present members.
+            plan: of the present members.
+            held_out: pairs (present members by position, rows that judge them).
+            config: patience.
+            dtype: of the first product.
+
         Raises:
             TacitError: the criterion is not finite.
         """
-        M = len(plan.seeds)
-        criterion_M = torch.empty(M)
+        P = self.present.numel()
+        criterion_P = torch.empty(P)
         for members, rows in held_out:
-            everyone = members.numel() == M
+            everyone = members.numel() == P
             weights = {
                 name: w if everyone else select_members(self.layouts[name], w, members)
                 for name, w in self.weights.items()
@@ -170,30 +191,64 @@ class State:
             )
             seen = replace(obs, weight_B=None).with_columns(**self.columns).members(members).rows(rows)
             fitted, value = judge(method, logits, seen, self.calibration.pick(members), plan.half_N[rows])
-            criterion_M[members] = value
+            criterion_P[members] = value
             self.calibration.assign(fitted, members)
         if not bool(
-            torch.isfinite(criterion_M).all()
+            torch.isfinite(criterion_P).all()
         ):  # NaN is never better: the fit would keep its first weights
             raise TacitError(
-                f"{method.key}: the held-out loss became {float(criterion_M.sum())} in epoch {self.epoch}; "
+                f"{method.key}: the held-out loss became {float(criterion_P.sum())} in epoch {self.epoch}; "
                 "lower the learning rate (lr, propensity_lr) or look for extreme context values"
             )
         self.epoch += 1
+        criterion_M = torch.tensor(self.curve[-1]) if self.curve else torch.empty_like(self.best_criterion_M)
+        criterion_M[self.present] = criterion_P  # of the others, the last one they had
         self.curve.append([round(float(c), 6) for c in criterion_M])
         # A member that has waited out its patience is done, whatever its neighbours in the batch still do.
-        active_M = self.epoch - 1 - self.best_epoch_M.clamp(min=method.warm_up) < config.patience
+        active_P = (
+            self.epoch - 1 - self.best_epoch_M[self.present].clamp(min=method.warm_up) < config.patience
+        )
         if self.epoch <= method.warm_up < config.max_epochs:
-            active_M = torch.zeros_like(active_M)
-        better = torch.nonzero(active_M & (criterion_M < self.best_criterion_M - 1e-6))[:, 0]
-        if better.numel():
+            active_P = torch.zeros_like(active_P)
+        better_P = torch.nonzero(active_P & (criterion_P < self.best_criterion_M[self.present] - 1e-6))[:, 0]
+        if better_P.numel():
+            better_M = self.present[better_P]
             for name, layout in self.layouts.items():
-                assign_members(layout, self.best[name], self.weights[name], better)
-            self.best_calibration.assign(self.calibration.pick(better), better)
-            self.best_criterion_M[better] = criterion_M[better]
-            self.best_epoch_M[better] = self.epoch
-        stale = self.epoch - max(int(self.best_epoch_M.max()), method.warm_up)
-        self.finished = stale >= config.patience or self.epoch >= config.max_epochs
+                better = select_members(layout, self.weights[name], better_P)
+                assign_members(layout, self.best[name], better, better_M)
+            self.best_calibration.assign(self.calibration.pick(better_P), better_M)
+            self.best_criterion_M[better_M] = criterion_P[better_P]
+            self.best_epoch_M[better_M] = self.epoch
+        waited_P = self.epoch - self.best_epoch_M[self.present].clamp(min=method.warm_up)
+        self.finished = bool((waited_P >= config.patience).all()) or self.epoch >= config.max_epochs
+        staying_P = torch.nonzero(waited_P < config.patience)[:, 0]
+        if not self.finished and staying_P.numel() <= _CROWDED * P:
+            self._narrow(staying_P)
+
+    def _narrow(self, keep: Tensor) -> None:
+        """Go on with some of the present members (positions), their moments included."""
+        moments: dict[str, dict[str, dict[str, Tensor]]] = {}
+        for name, layout in self.layouts.items():
+            old = self.weights[name]
+            known = {key: self.optimizer.state[value] for key, value in old.items()}
+            if all(known.values()):  # a head that no loss reads has none
+                moments[name] = {
+                    slot: select_members(layout, {key: state[slot] for key, state in known.items()}, keep)
+                    for slot in ("exp_avg", "exp_avg_sq")
+                }
+                moments[name]["step"] = {key: state["step"] for key, state in known.items()}
+            self.weights[name] = select_members(layout, old, keep)
+        self.optimizer = self._new_optimizer()
+        for name, slots in moments.items():
+            for key, value in self.weights[name].items():
+                self.optimizer.state[value] = {slot: values[key] for slot, values in slots.items()}
+        self.calibration = self.calibration.pick(keep)
+        P = self.present.numel()
+        self.columns = {
+            name: value[keep] if value.ndim == 2 and value.shape[0] == P else value
+            for name, value in self.columns.items()
+        }
+        self.present = self.present[keep]
 
     def ensemble(self) -> Ensemble:
         """The best epoch of every member."""
@@ -212,6 +267,7 @@ class State:
         tensors: dict[str, Tensor] = {
             "best_criterion": self.best_criterion_M,
             "best_epoch": self.best_epoch_M,
+            "present": self.present,
         }
         for head, weights in self.weights.items():
             for key, value in weights.items():
@@ -237,6 +293,8 @@ class State:
         self.epoch, self.finished, self.curve = state["epoch"], state["finished"], state["curve"]
         self.best_criterion_M = tensors["best_criterion"]
         self.best_epoch_M = tensors["best_epoch"]
+        if "present" in tensors and tensors["present"].numel() < self.present.numel():
+            self._narrow(tensors["present"])
         self.columns = {
             name.removeprefix("column/"): value
             for name, value in tensors.items()

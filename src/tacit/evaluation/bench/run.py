@@ -7,9 +7,9 @@ Shapes: S seeds, N rows, n test rows.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog
-from tacit.errors import TacitError
 from tacit.evaluation.bench.contenders import Contender, contenders, refusal
-from tacit.evaluation.bench.parts import read_part, write_part
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
 from tacit.evaluation.bench.suites import SUITES, Case
+from tacit.evaluation.bench.workers import Job, Part, processes, run_jobs
 from tacit.evaluation.table import Protocol
 from tacit.features import EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
@@ -99,6 +98,7 @@ def run_bench(
     config: TrainingConfig | None = None,
     data: str | None = None,
     store: EmbeddingStore | None = None,
+    jobs: int | None = 1,
     quiet: bool = True,
 ) -> BenchResult:
     """Run a suite of simulated worlds, or what of it is missing.
@@ -114,6 +114,7 @@ def run_bench(
         config: the budget of every contender.
         data: what tables call the base; the last part of its name when None.
         store: embedding cache.
+        jobs: processes that fit side by side; None takes one per core. Results do not depend on it.
         quiet: no progress bars.
 
     Raises:
@@ -142,35 +143,34 @@ def run_bench(
         "budget": _describe(config),
         "cases": {},
     }
-    work: list[tuple[Case, Problem, list[Contender]]] = []
+    todo: list[tuple[Case, Job]] = []
     for case in SUITES[suite]:
         problem = Problem.of(texts, make(case.mechanism, base, seeds, **case.parameters))
         judged[case.name] = Judged(problem.liked_SN.numpy()[:, texts.test_N], texts.groups_N[texts.test_N])
         facts["cases"][case.name] = _rates(problem)
         rows = [one for protocol in protocols for one in contenders(problem, methods, protocol)]
-        # References and baselines are the same under both protocols.
-        work.append((case, problem, list({(one.name, one.protocol): one for one in rows}.values())))
         absent = [name for name in methods if name not in {one.name for one in rows}]
         refused += [(case.name, name, "is not for what this log holds") for name in absent]
-    with progress(f"suite {suite}", sum(len(rows) for _, _, rows in work), quiet=quiet) as bar:
-        for case, problem, rows in work:
-            for one in rows:
-                bar.advance(1, f"{case.name}: {one.name}")
-                if (reason := refusal(one, problem)) is not None:
-                    refused.append((case.name, one.name, reason))
-                    continue
-                key = sha256_json({**common, "case": [case.mechanism, case.parameters], "row": one.to_json()})
-                part = read_part(folder, key, "scores", "seconds")
-                if part is None:
-                    started = time.perf_counter()
-                    try:
-                        scores_Sn = fit_seeds(problem, one, config)
-                    except TacitError as error:  # one that cannot be fitted does not end a run of hours
-                        refused.append((case.name, one.name, str(error)))
-                        continue
-                    part = {"scores": scores_Sn, "seconds": np.array(time.perf_counter() - started)}
-                    write_part(folder, key, **part)
-                scores.append(Score(case, one, part["scores"], float(part["seconds"]), key))
+        # References and baselines are the same under both protocols.
+        for one in {(one.name, one.protocol): one for one in rows}.values():
+            if (reason := refusal(one, problem)) is not None:
+                refused.append((case.name, one.name, reason))
+                continue
+            key = sha256_json({**common, "case": [case.mechanism, case.parameters], "row": one.to_json()})
+            todo.append((case, Job(problem, one, key)))
+    found: dict[int, Part | str] = {}
+    with progress(f"suite {suite}", len(todo), quiet=quiet) as bar:
+        fit = partial(fit_seeds, config=config)
+        for i, part in run_jobs([job for _, job in todo], fit, folder, processes(jobs)):
+            found[i] = part
+            case, job = todo[i]
+            bar.advance(1, f"{case.name}: {job.contender.name}")
+    for i, (case, job) in enumerate(todo):
+        part = found[i]
+        if isinstance(part, str):
+            refused.append((case.name, job.contender.name, part))
+        else:
+            scores.append(Score(case, job.contender, part["scores"], float(part["seconds"]), job.key))
     return BenchResult(
         suite, data or Path(base.name).name, seeds, tuple(scores), judged, tuple(refused), facts
     )
