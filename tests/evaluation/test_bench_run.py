@@ -80,6 +80,52 @@ def test_a_run_stopped_by_a_signal_keeps_what_it_had(tmp_path: Path, monkeypatch
     assert fitted == [*everyone[:3], "interrupted", *everyone[3:]]
 
 
+def test_fits_side_by_side_give_the_same_bits(tmp_path: Path) -> None:
+    alone, beside = (run("implicit", tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2))
+    assert [s.hash for s in alone.scores] == [s.hash for s in beside.scores]
+    for one, other in zip(alone.scores, beside.scores, strict=True):
+        np.testing.assert_array_equal(one.scores_Sn, other.scores_Sn)
+
+
+def test_a_fit_leaves_the_threads_of_its_process_as_they_were(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run("implicit", tmp_path, methods=("naive",))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_worlds_with_the_same_preferences_share_their_oracle_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = tuple(case_of("worlds", name) for name in ("context", "both"))
+    monkeypatch.setitem(SUITES, "worlds", cases)
+    fitted: list[str] = []
+    fit_seeds = running.fit_seeds
+
+    def counting(problem: Any, contender: Contender, config: Any) -> Any:
+        fitted.append(contender.name)
+        return fit_seeds(problem, contender, config)
+
+    monkeypatch.setattr(running, "fit_seeds", counting)
+    result = run("worlds", tmp_path, methods=("naive",))
+    assert (fitted.count("oracle"), fitted.count("naive"), fitted.count("length")) == (1, 2, 2)
+    of = {(s.case.name, s.contender.name): s for s in result.scores}
+    assert of["context", "oracle"].hash == of["both", "oracle"].hash
+    shared_Sn = of["context", "oracle"].scores_Sn
+    np.testing.assert_array_equal(shared_Sn, of["both", "oracle"].scores_Sn)
+    alone = running.fit_seeds(
+        problem(cases[1]), next(o for o in contenders(problem(cases[1])) if o.name == "oracle"), QUICK
+    )
+    np.testing.assert_array_equal(shared_Sn, alone)
+    for (
+        case
+    ) in cases:  # the worlds of every other suite differ in what is liked, or in nothing that an oracle reads
+        np.testing.assert_array_equal(result.judged[case.name].liked_Sn, result.judged["both"].liked_Sn)
+
+
 def test_another_budget_or_another_number_of_seeds_is_another_result(tmp_path: Path) -> None:
     hashes = [
         {score.hash for score in run("implicit", tmp_path, methods=("naive",), **options).scores}

@@ -29,6 +29,12 @@ from tacit.training.views import Views
 CANDIDATES: dict[tuple[int, ...], tuple[float, ...]] = {(): (1.0, 5.0), (64, 16): (3.0, 30.0)}
 """Weight decays to try for each reward head; a decay acts through its learning rate, so heads differ."""
 
+START_DECAY = 10.0
+"""Weight decay of the linear reward beside which propensities learn where they start: strong, so that the clicks which
+context and style explain go to the propensity, and no memory of single rows is taken for preference."""
+START_STEP = 4
+"""How many times larger the steps of that fit are, in rows and in rate: as far in an epoch, by fewer products."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -94,33 +100,39 @@ def train_best(
     judged_M = (held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
     forms = method.variants(obs)
 
-    def fit_form(f: int, hidden: tuple[int, ...], start: Weights | None) -> Ensemble:
-        decays = candidates.get(hidden, CANDIDATES[()])
+    def fit_form(
+        f: int,
+        hidden: tuple[int, ...],
+        decays: tuple[float, ...],
+        start: Weights | None = None,
+        *,
+        stage: str = "head",
+        knobs: TrainingConfig = config,
+    ) -> Ensemble:
         return train(
             forms[f],
             views,
             obs.members(torch.arange(M).repeat(len(decays))),
             _plan(who, decays, judges),
-            config,
+            knobs,
             hidden,
             start=start,
             checkpoint=checkpoint,
-            name=f"{name}head-"
+            name=f"{name}{stage}-"
             + ("x".join(map(str, hidden)) or "linear")
             + (f"-form{f}" if len(forms) > 1 else ""),
             progress=progress,
         )
 
-    linear: dict[int, Ensemble] = {}
+    starts: dict[int, Ensemble] = {}
     for f, (hidden, decays) in itertools.product(range(len(forms)), candidates.items()):
         start = None
         if hidden and method.starts_linear(obs):
-            if f not in linear:
-                linear[f] = fit_form(f, (), None)
-            start = _starting_propensities(linear[f], M, len(decays))
-        trained = fit_form(f, hidden, start)
-        if not hidden:
-            linear[f] = trained
+            if f not in starts:
+                large = _larger_steps(config, who)
+                starts[f] = fit_form(f, (), (START_DECAY,), stage="start", knobs=large)
+            start = _starting_propensities(starts[f], M, len(decays))
+        trained = fit_form(f, hidden, decays, start)
         for d, decay in enumerate(decays):
             for team in teams:
                 own = [m for m in range(M) if who.team[m] == team]
@@ -137,19 +149,31 @@ def train_best(
     return finished, Choice(tuple(tried), {t: best[t][2] for t in teams})
 
 
-def _starting_propensities(linear: Ensemble, M: int, copies: int) -> Weights:
-    """Where the propensity heads of a network's members begin: where those of the linear reward head ended.
+def _starting_propensities(start: Ensemble, M: int, copies: int) -> Weights:
+    """Where the propensity heads of a network's members begin: where those beside a linear, shrunken reward ended.
 
     A network learns its training rows by heart long before a propensity that starts from nothing has learned the
-    context, and what it stops with is then half of both. A linear head cannot: its propensities are stable.
+    context, and what it stops with is then half of both. A linear head that is hardly allowed to learn leaves to the
+    propensity what context and style explain; what the text explains, the network takes back.
     """
-    criterion = linear.criterion_M.view(-1, M)
-    chosen = linear.pick((criterion.argmin(0) * M + torch.arange(M)).repeat(copies).tolist())
+    chosen = start.pick(torch.arange(M).repeat(copies).tolist())
     return {
         name: chosen.weights[name]
         for name, layout in chosen.layouts.items()
         if layout.head.view not in WIDE_VIEWS
     }
+
+
+def _larger_steps(config: TrainingConfig, who: Roster) -> TrainingConfig:
+    """For a linear head, whose products are small: fewer steps of an epoch, each as much longer."""
+    n = START_STEP
+    return config.model_copy(
+        update={
+            "batch_size": n * config.rows_per_step(int(who.rows_MN.any(0).sum())),
+            "lr": n * config.reward_lr(()),
+            "propensity_lr": n * config.propensity_lr,
+        }
+    )
 
 
 def refuse_short(method: Method, config: TrainingConfig) -> None:
@@ -168,9 +192,8 @@ def refuse_short(method: Method, config: TrainingConfig) -> None:
 def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
     candidates = _candidates(method, obs, config)
-    extra = int(
-        method.starts_linear(obs) and () not in candidates
-    )  # the linear fit that propensities start from
+    # The fit that propensities start from.
+    extra = int(method.starts_linear(obs) and any(candidates))
     own = len(method.variants(obs)) * (len(candidates) + extra)
     return own + sum(
         passes(stage.method, obs, config)

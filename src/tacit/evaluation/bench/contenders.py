@@ -15,6 +15,7 @@ from torch import Tensor
 from tacit import methods
 from tacit.errors import ConfigError, TacitError
 from tacit.evaluation.bench.problems import Problem
+from tacit.evaluation.bench.references import KnownPropensity
 from tacit.evaluation.table import Protocol
 from tacit.methods import Method, Observations
 from tacit.methods.method import Logits
@@ -203,6 +204,7 @@ def _implicit_references(several: bool) -> list[Contender]:
         rows = [
             Contender("implicit_rm_published", methods.ImplicitRM(), form="text"),
             Contender("oracle_propensity", methods.SARIPW(), given=("e",), protocol="oracle"),
+            Contender("oracle_likelihood", KnownPropensity(), given=KnownPropensity.reads, protocol="oracle"),
         ]
     return [*rows, Contender("oracle_prior", methods.NNPU(), given=("prior",), protocol="oracle")]
 

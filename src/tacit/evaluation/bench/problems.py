@@ -71,7 +71,8 @@ class Problem:
         context_NC: the world's context as numbers, or None.
         observations: signals float [S, N, K] of all seeds; no gold.
         liked_SN: r* of every seed, float 0/1.
-        truth: columns that an oracle contender may be given: `e` or `p` [S, N], `prior`, `rho01`, `rho10` [S, 1].
+        truth: columns that an oracle contender may be given: `e` or `p` [S, N] (of the first signal), `prior`,
+            `misclick`, `rho01`, `rho10` [S, 1].
     """
 
     texts: Texts
@@ -108,6 +109,7 @@ class Problem:
         propensity = torch.from_numpy(world.truth.propensity_SNK[..., 0]).float().expand_as(liked_SN)
         truth = {
             "prior": liked_SN.mean(1, keepdim=True),
+            "misclick": torch.full((len(liked_SN), 1), float(world.truth.misclick_K[0])),
             "rho01": torch.full((len(liked_SN), 1), float(world.truth.rho01)),
             "rho10": torch.full((len(liked_SN), 1), float(world.truth.rho10)),
             "p" if all(s.kind == "explicit" for s in world.log.roles.signals) else "e": propensity,
