@@ -273,3 +273,20 @@ def test_a_table_has_one_row_per_case_method_seed_and_metric(tmp_path: Path) -> 
     assert set(table["alpha"].to_pylist()) == {0.5}
     assert set(table["data"].to_pylist()) == {base().name}
     assert set(SOME["causal"]) <= set(table["method"].to_pylist())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_fit_doubts_is_said_once_with_the_name_of_the_contender(jobs: int, tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run("causal", tmp_path, methods=("causal_ips", "causal_dr"), jobs=jobs)
+    doubts = [str(w.message) for w in caught if issubclass(w.category, IdentificationWarning)]
+    named = [doubt.split(",")[0] for doubt in doubts]
+    assert len(named) == len(set(named))
+    assert any(name == "causal_ips (honest)" for name in named), doubts
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_process_at_all_is_refused(jobs: int, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected 1 or more"):
+        run("implicit", tmp_path, jobs=jobs)

@@ -96,6 +96,10 @@ def bench(
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
             raise ConfigError("--protocol oracle needs simulated truth; the real suite is honest only")
+        if jobs is not None:
+            raise ConfigError(
+                f"--jobs {jobs} is for simulated worlds; the real suite fits one after the other"
+            )
         config = (
             REAL_BUDGET if max_epochs is None else REAL_BUDGET.model_copy(update={"max_epochs": max_epochs})
         )

@@ -186,7 +186,10 @@ class TransformerEncoder:
     @cached_property
     def _packs(self) -> bool:
         """Whether texts of unlike widths share a pass: on a CPU, with a backbone whose attention allows it."""
-        stated = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
+        try:
+            stated = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False  # the model will not load, and says so
         plain = stated.get("position_embedding_type", "absolute") == "absolute"
         looks_back_only = bool(stated.get("is_decoder", False))
         return (

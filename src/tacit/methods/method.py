@@ -137,7 +137,7 @@ class Method:
         return ()
 
     def starts_linear(self, obs: Observations) -> bool:
-        """Whether a network's propensities should begin where a linear reward head left them.
+        """Whether a network's propensities should begin where they end beside a strongly shrunken linear reward.
 
         With one click to explain, a network that learns its rows by heart leaves nothing for the propensity; several
         signals tell reward and propensity apart on their own, and a good start is only a narrow one.

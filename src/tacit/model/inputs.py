@@ -18,7 +18,7 @@ PropensityFeatures = Literal["context", "text"]
 """What propensity heads see: context and style (exclusion, the default), or all the text as published."""
 
 RewardFeatures = Literal["text+style", "text"]
-"""What reward heads see: the embedding and ten measures of style (the default), or the embedding alone.
+"""What reward heads see: the embedding and twelve measures of style (the default), or the embedding alone.
 
 A linear head on the embedding of a decoder alone is a sequence classifier: `tacit export` writes it exactly.
 """

@@ -119,13 +119,9 @@ class _Present:
         """Of some members; everybody's is not copied."""
         if members.numel() == self.members.numel():
             return self
-        return _Present(
-            members,
-            self.obs.members(members),
-            self.plan.pick(members),
-            self.weight_MN[members],
-            self.share_M[members],
-        )
+        obs = self.obs.members(members)
+        assert obs.weight_B is not None
+        return _Present(members, obs, self.plan.pick(members), obs.weight_B, self.share_M[members])
 
     @cached_property
     def held_out(self) -> list[tuple[Tensor, Tensor]]:

@@ -127,7 +127,7 @@ def train_best(
     starts: dict[int, Ensemble] = {}
     for f, (hidden, decays) in itertools.product(range(len(forms)), candidates.items()):
         start = None
-        if hidden and method.starts_linear(obs):
+        if hidden and _starts_beside(method, views, obs):
             if f not in starts:
                 large = _larger_steps(config, who)
                 starts[f] = fit_form(f, (), (START_DECAY,), stage="start", knobs=large)
@@ -164,12 +164,25 @@ def _starting_propensities(start: Ensemble, M: int, copies: int) -> Weights:
     }
 
 
+def _starts_beside(method: Method, views: Views, obs: Observations) -> bool:
+    """Whether propensities begin where they ended beside a linear reward: never where they see what the reward sees.
+
+    There the shrunken reward would leave its text to the propensity, and the two would have changed places for good.
+    """
+    rivals = {
+        views[h.view].name for h in method.heads(obs) if h.view in views and h.name not in method.reward_heads
+    }
+    return method.starts_linear(obs) and views["reward"].name not in rivals
+
+
 def _larger_steps(config: TrainingConfig, who: Roster) -> TrainingConfig:
     """For a linear head, whose products are small: fewer steps of an epoch, each as much longer."""
-    n = START_STEP
+    rows = int(who.rows_MN.any(0).sum())
+    batch = config.rows_per_step(rows)
+    n = max(1, min(START_STEP, rows // batch))  # an epoch of few steps cannot have fewer
     return config.model_copy(
         update={
-            "batch_size": n * config.rows_per_step(int(who.rows_MN.any(0).sum())),
+            "batch_size": n * batch,
             "lr": n * config.reward_lr(()),
             "propensity_lr": n * config.propensity_lr,
         }
@@ -193,7 +206,9 @@ def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
     candidates = _candidates(method, obs, config)
     # The fit that propensities start from.
-    extra = int(method.starts_linear(obs) and any(candidates))
+    extra = int(
+        method.starts_linear(obs) and any(candidates)
+    )  # at most: text for both heads has no such start
     own = len(method.variants(obs)) * (len(candidates) + extra)
     return own + sum(
         passes(stage.method, obs, config)

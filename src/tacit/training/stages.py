@@ -30,8 +30,8 @@ def run_stages(method: Method, views: Views, obs: Observations, who: Roster, fit
         method: whose stages are run.
         views: features.
         obs: N rows, labels shared or one set per member.
-        who: members of the final fit. Where a team's members hold out every fold, so do the stage's; else (one member
-            per team, as in a benchmark over seeds) a stage is cross-fitted on two halves.
+        who: members of the final fit. Where a team's members hold out every fold, so do the stage's; else (few
+            members per team, as in a benchmark over seeds) a stage is cross-fitted on two halves.
         fit: how a stage is trained.
     """
     given = set(obs.columns)

@@ -7,6 +7,8 @@ Shapes: S seeds, N rows, K signals.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +61,19 @@ class Texts:
         return cls(
             base, inputs, Scalings.fit(inputs), groups_N, grouped_folds(groups_N, TEST_FOLDS, 0) == 0, prompt
         )
+
+    def mapped(self, folder: Path) -> Texts:
+        """The same with its embeddings in files: processes that fit side by side map them, and none holds a copy."""
+        prompt = self.prompt
+        if prompt is not None:
+            prompt = replace(prompt, values=_mapped(prompt.values, folder / "prompt"))
+        embedding_ND = _mapped(self.inputs.embedding_ND, folder / "embedding")
+        return replace(self, inputs=replace(self.inputs, embedding_ND=embedding_ND), prompt=prompt)
+
+
+def _mapped(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    values.tofile(path)
+    return np.memmap(path, dtype=values.dtype, mode="c", shape=values.shape)  # written to by nobody
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ Shapes: S seeds, N rows, n test rows.
 from __future__ import annotations
 
 import hashlib
+import tempfile
+import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog
+from tacit.errors import IdentificationWarning
 from tacit.evaluation.bench.contenders import Contender, contenders, refusal
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
 from tacit.evaluation.bench.suites import SUITES, Case
@@ -125,6 +129,9 @@ def run_bench(
     config = config or BUDGET
     resolved = resolve_encoder(encoder)
     texts = Texts.of(base, resolved, store, quiet=quiet)
+    if processes(jobs) > 1:
+        shared = tempfile.TemporaryDirectory(prefix="tacit-bench-")
+        texts = texts.mapped(Path(shared.name))
     common = {
         "suite": suite,
         "seeds": seeds,
@@ -162,12 +169,19 @@ def run_bench(
     once = {job.key: (case, job) for case, job in reversed(todo)}  # the first case of those that share a fit
     unique = [(case, job) for case, job in todo if once[job.key][1] is job]
     found: dict[str, Part | str] = {}
+    doubts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     with progress(f"suite {suite}", len(unique), quiet=quiet) as bar:
         fit = partial(fit_seeds, config=config)
-        for i, part in run_jobs([job for _, job in unique], fit, folder, processes(jobs)):
+        for i, part, told in run_jobs([job for _, job in unique], fit, folder, processes(jobs)):
             case, job = unique[i]
+            if told:  # by every seed and stage; one of them says it
+                more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+                doubts[job.contender.name, job.contender.protocol].append(f"{case.name}: {told[0]}{more}")
             found[job.key] = part
             bar.advance(1, f"{case.name}: {job.contender.name}")
+    for (name, protocol), told_in in doubts.items():
+        more = f"; likewise in {len(told_in) - 1} more cases" if len(told_in) > 1 else ""
+        warnings.warn(f"{name} ({protocol}), {told_in[0]}{more}", IdentificationWarning, stacklevel=2)
     for case, job in todo:
         part = found[job.key]
         if isinstance(part, str):

@@ -6,9 +6,10 @@ whatever the number of processes, so that a result does not depend on the machin
 
 from __future__ import annotations
 
-import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from tacit.errors import TacitError
+from tacit.errors import ConfigError, IdentificationWarning, TacitError
 from tacit.evaluation.bench.contenders import Contender
 from tacit.evaluation.bench.parts import read_part, write_part
 from tacit.evaluation.bench.problems import Problem
@@ -28,6 +29,8 @@ MOST = 8
 """Processes that `jobs=None` starts at most: each holds a copy of torch."""
 
 Part = dict[str, NDArray[Any]]
+Done = tuple[int, Part | str, tuple[str, ...]]
+"""Position of a job; its result, or why there is none; what it warned of."""
 Fit = Callable[[Problem, Contender], NDArray[np.float32]]
 
 
@@ -41,14 +44,19 @@ class Job:
 
 
 def processes(jobs: int | None) -> int:
-    """The number asked for, or one per core that this process may use."""
-    if jobs is not None:
-        return jobs
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return min(MOST, cores)
+    """The number asked for, or one per core that this process may use.
+
+    Raises:
+        ConfigError: none.
+    """
+    if jobs is None:
+        return min(MOST, int(cpu_count()))
+    if jobs < 1:
+        raise ConfigError(f"jobs is {jobs}, expected 1 or more, or None for one per core")
+    return jobs
 
 
-def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator[tuple[int, Part | str]]:
+def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator[Done]:
     """The result of each job, or why it could not be fitted, with its position, as they come; each is kept at once.
 
     Args:
@@ -63,26 +71,34 @@ def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator
         if part is None:
             missing.append(i)
         else:
-            yield i, part
+            yield i, part, ()
     if jobs == 1 or len(missing) < 2:
         for i in missing:
             yield _run(i, todo[i], fit, folder)
         return
-    # Copy-on-write maps of the embeddings: workers share them, and torch takes them as they are.
+    # Arrays reach the workers as maps, copied when written to: torch takes them as they are.
     pool = Parallel(n_jobs=jobs, mmap_mode="c", return_as="generator_unordered")
-    yield from pool(delayed(_run)(i, todo[i], fit, folder) for i in missing)
+    try:
+        yield from pool(delayed(_run)(i, todo[i], fit, folder) for i in missing)
+    except (BrokenProcessPool, OSError) as error:  # killed for its memory, most often
+        raise TacitError(
+            f"a process that fitted one of {len(missing)} jobs is gone ({type(error).__name__}); what was finished is "
+            f"kept: run the same command again with fewer than {jobs} side by side (--jobs)"
+        ) from error
 
 
-def _run(i: int, job: Job, fit: Fit, folder: Path) -> tuple[int, Part | str]:
+def _run(i: int, job: Job, fit: Fit, folder: Path) -> Done:
     started = time.perf_counter()
     try:
-        with _one_thread():
+        with _one_thread(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", IdentificationWarning)
             scores_Sn = fit(job.problem, job.contender)
     except TacitError as error:  # one that cannot be fitted does not end a run of hours
-        return i, str(error)
+        return i, str(error), ()
     part = {"scores": scores_Sn, "seconds": np.array(time.perf_counter() - started)}
     write_part(folder, job.key, **part)
-    return i, part
+    return i, part, tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
 
 @contextmanager
