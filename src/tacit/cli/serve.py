@@ -25,7 +25,7 @@ def serve(
     ] = None,
     max_batch_tokens: Annotated[
         int, typer.Option(help="Estimated tokens the model is given at a time.", metavar="N")
-    ] = 16_384,
+    ] = 32_768,
     max_queue: Annotated[
         int, typer.Option(help="Estimated tokens that may wait; beyond it, 429.", metavar="N")
     ] = 262_144,

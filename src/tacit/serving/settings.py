@@ -21,7 +21,7 @@ class Settings:
         token: what the caller has to send as `Authorization: Bearer …`; None lets everybody in.
     """
 
-    max_batch_tokens: int = 16_384
+    max_batch_tokens: int = 32_768
     max_queue: int = 262_144
     max_body: int = 8 * 1024 * 1024
     timeout: float = 120.0
