@@ -240,7 +240,7 @@ def test_an_interrupted_fit_says_how_to_go_on(tacit: Tacit, here: Path) -> None:
     write(here / "log.jsonl", rows(prompts=300))
 
     def press_ctrl_c() -> None:
-        # Until the texts are embedded. Earlier, libraries are being imported, whose callbacks from C swallow an interrupt.
+        # Until the texts are embedded: while libraries are imported, callbacks from C may swallow an interrupt.
         while not any(path.is_file() for path in (here / "cache").rglob("*")):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
