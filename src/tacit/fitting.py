@@ -192,7 +192,7 @@ def fit(
             log, chosen, prepared.encoder, propensity_features, config, columns, reward_features
         )
         states = Checkpoint(Path(checkpoint) / fingerprint[:16])
-    total = passes(chosen, prepared.observations, config) * config.max_epochs
+    total = passes(chosen, views, prepared.observations, config) * config.max_epochs
     with progress("fitting", total, quiet=quiet) as bar:
         ensembles, choice = train_best(
             chosen, views, prepared.observations, who, config, checkpoint=states, progress=bar

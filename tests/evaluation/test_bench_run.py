@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from small_bench import LONG_ENOUGH, QUICK, SOME, base, case_of, problem, run, t
 from small_log import columns, log_of
 
 from tacit import methods
-from tacit.errors import ConfigError, IdentificationWarning
+from tacit.errors import ConfigError, IdentificationWarning, TacitError
 from tacit.evaluation.bench import SUITES, BenchResult
 from tacit.evaluation.bench import run as running
 from tacit.evaluation.bench.contenders import ALWAYS, Contender, contenders
@@ -120,10 +121,8 @@ def test_worlds_with_the_same_preferences_share_their_oracle_and_nothing_else(
         problem(cases[1]), next(o for o in contenders(problem(cases[1])) if o.name == "oracle"), QUICK
     )
     np.testing.assert_array_equal(shared_Sn, alone)
-    for (
-        case
-    ) in cases:  # the worlds of every other suite differ in what is liked, or in nothing that an oracle reads
-        np.testing.assert_array_equal(result.judged[case.name].liked_Sn, result.judged["both"].liked_Sn)
+    liked_Sn = result.judged["context"].liked_Sn
+    np.testing.assert_array_equal(liked_Sn, result.judged["both"].liked_Sn)
 
 
 def test_another_budget_or_another_number_of_seeds_is_another_result(tmp_path: Path) -> None:
@@ -284,6 +283,17 @@ def test_what_a_fit_doubts_is_said_once_with_the_name_of_the_contender(jobs: int
     named = [doubt.split(",")[0] for doubt in doubts]
     assert len(named) == len(set(named))
     assert any(name == "causal_ips (honest)" for name in named), doubts
+
+
+def test_a_process_that_dies_is_one_line_that_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(problem: Any, contender: Any, config: Any) -> Any:
+        os._exit(1)
+
+    monkeypatch.setattr(running, "fit_seeds", dies)
+    with pytest.raises(TacitError, match=r"is gone .* fewer than 2 side by side"):
+        run("implicit", tmp_path, jobs=2)
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

@@ -202,16 +202,13 @@ def refuse_short(method: Method, config: TrainingConfig) -> None:
         )
 
 
-def passes(method: Method, obs: Observations, config: TrainingConfig) -> int:
+def passes(method: Method, views: Views, obs: Observations, config: TrainingConfig) -> int:
     """How many times `train_best` will train, for a progress bar."""
     candidates = _candidates(method, obs, config)
-    # The fit that propensities start from.
-    extra = int(
-        method.starts_linear(obs) and any(candidates)
-    )  # at most: text for both heads has no such start
-    own = len(method.variants(obs)) * (len(candidates) + extra)
+    start = int(any(candidates) and _starts_beside(method, views, obs))
+    own = len(method.variants(obs)) * (len(candidates) + start)
     return own + sum(
-        passes(stage.method, obs, config)
+        passes(stage.method, views, obs, config)
         for stage in method.stages(obs)
         if not set(stage.makes) <= set(obs.columns)
     )

@@ -1,7 +1,7 @@
-"""The mixture likelihood when the propensity is known: what a log of clicks could tell about preference at best.
+"""The mixture likelihood when the propensity is known: what this likelihood makes of clicks with nothing else to learn.
 
-Nobody has such a log. Between this row and `oracle` lies what clicks do not say; between an honest estimator and this
-row lies what it lost by having to learn the propensity as well.
+Nobody has such a log. It is a mark, not a bound: an estimator that had to learn the propensity as well may land on
+either side of it by luck, by its calibration, or by what its heads leave out.
 """
 
 from __future__ import annotations

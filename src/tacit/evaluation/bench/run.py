@@ -129,8 +129,8 @@ def run_bench(
     config = config or BUDGET
     resolved = resolve_encoder(encoder)
     texts = Texts.of(base, resolved, store, quiet=quiet)
+    shared = tempfile.TemporaryDirectory(prefix="tacit-bench-")
     if processes(jobs) > 1:
-        shared = tempfile.TemporaryDirectory(prefix="tacit-bench-")
         texts = texts.mapped(Path(shared.name))
     common = {
         "suite": suite,
@@ -170,7 +170,7 @@ def run_bench(
     unique = [(case, job) for case, job in todo if once[job.key][1] is job]
     found: dict[str, Part | str] = {}
     doubts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    with progress(f"suite {suite}", len(unique), quiet=quiet) as bar:
+    with shared, progress(f"suite {suite}", len(unique), quiet=quiet) as bar:
         fit = partial(fit_seeds, config=config)
         for i, part, told in run_jobs([job for _, job in unique], fit, folder, processes(jobs)):
             case, job = unique[i]

@@ -47,7 +47,7 @@ def processes(jobs: int | None) -> int:
     """The number asked for, or one per core that this process may use.
 
     Raises:
-        ConfigError: none.
+        ConfigError: fewer than one.
     """
     if jobs is None:
         return min(MOST, int(cpu_count()))
@@ -80,7 +80,7 @@ def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator
     pool = Parallel(n_jobs=jobs, mmap_mode="c", return_as="generator_unordered")
     try:
         yield from pool(delayed(_run)(i, todo[i], fit, folder) for i in missing)
-    except (BrokenProcessPool, OSError) as error:  # killed for its memory, most often
+    except BrokenProcessPool as error:  # killed for its memory, most often
         raise TacitError(
             f"a process that fitted one of {len(missing)} jobs is gone ({type(error).__name__}); what was finished is "
             f"kept: run the same command again with fewer than {jobs} side by side (--jobs)"
