@@ -227,9 +227,16 @@ def test_a_pipe_that_closes_early_is_silent(here: Path, fitted: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device to write to")
 def test_a_full_disk_is_one_line(here: Path) -> None:
+    # Buffered, as a user's stdout is: the write then fails only when it is flushed.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
-            [*TACIT, "log", "log.jsonl"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*TACIT, "log", "log.jsonl"],
+            env=buffered,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert ended.returncode == 2
     assert ended.stderr.startswith("tacit: ")

@@ -87,12 +87,15 @@ def _run() -> None:
     try:
         app()
     finally:
-        # `tacit score … | head -1` closes the pipe early; the interpreter would complain about it while it exits.
+        # `tacit score … | head -1` closes the pipe early, and a disk may be full: what could not be written stays in
+        # the buffer, and the interpreter would try, and complain, once more while it exits.
         try:
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(_CLOSED_PIPE)
+            if isinstance(error, BrokenPipeError):
+                sys.exit(_CLOSED_PIPE)
+            raise
 
 
 def _fail(message: str) -> NoReturn:
