@@ -245,22 +245,22 @@ def test_a_full_disk_is_one_line(here: Path) -> None:
 
 def test_an_interrupted_fit_says_how_to_go_on(tacit: Tacit, here: Path) -> None:
     write(here / "log.jsonl", rows(prompts=300))
-    ended = threading.Event()
 
     def press_ctrl_c() -> None:
-        # From when the texts are embedded, and again if it goes unheard, as anyone would: the first optimiser imports
-        # a good part of torch, and an interrupt that falls into a callback of an import is swallowed by Python itself.
+        # Until the texts are embedded: while libraries are imported, callbacks from C may swallow an interrupt.
         while not any(path.is_file() for path in (here / "cache").rglob("*")):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
-        while not ended.wait(0.5):
-            os.kill(os.getpid(), signal.SIGINT)
 
+    # A shell starts what it puts in the background deaf to SIGINT, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     finger = threading.Thread(target=press_ctrl_c)
     finger.start()
-    ran = tacit("fit", "log.jsonl", "--signal", "copied", *LONG, "--quiet")
-    ended.set()
-    finger.join()
+    try:
+        ran = tacit("fit", "log.jsonl", "--signal", "copied", *LONG, "--quiet")
+        finger.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ran.status == 130
     assert ran.err == "tacit: interrupted; a fit goes on when the same command is given again\n"
     assert not (here / "rm").exists()
