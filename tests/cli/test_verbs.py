@@ -247,7 +247,7 @@ def test_an_interrupted_fit_says_how_to_go_on(tacit: Tacit, here: Path) -> None:
     write(here / "log.jsonl", rows(prompts=300))
 
     def press_ctrl_c() -> None:
-        # Until the texts are embedded: while libraries are imported, callbacks from C may swallow an interrupt.
+        # Once the texts are embedded the fit has begun.
         while not any(path.is_file() for path in (here / "cache").rglob("*")):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
