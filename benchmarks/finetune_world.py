@@ -49,7 +49,7 @@ FIRST = (
     "These are not the first knobs. Six epochs at 2e-3 without warm-up were run once, on texts number 1 with seeds 10 "
     "to 14, and gave 43 % [40 %, 46 %] of the way in accuracy and 45 % [38 %, 51 %] in reward, short of half. The "
     "longer, slower training was then chosen on texts number 0, for all contenders alike, and run on texts and "
-    "seeds that nobody had seen; nothing was changed since: later runs add seeds and repeat those."
+    "seeds that nobody had seen; its knobs have not changed since: later runs repeat those seeds and add to them."
 )
 TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} </s>{% endfor %}"
 
