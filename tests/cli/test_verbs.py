@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -247,19 +246,22 @@ def test_an_interrupted_fit_says_how_to_go_on(tacit: Tacit, here: Path) -> None:
     write(here / "log.jsonl", rows(prompts=300))
 
     def press_ctrl_c() -> None:
-        # Once the texts are embedded the fit has begun.
+        # Once the texts are embedded the fit has begun. One that ends before is not waited for, nor pressed.
         while not any(path.is_file() for path in (here / "cache").rglob("*")):
-            time.sleep(0.01)
+            if ended.wait(0.01):
+                return
         os.kill(os.getpid(), signal.SIGINT)
 
     # A shell starts what it puts in the background deaf to SIGINT, and Python leaves it so.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended = threading.Event()
     finger = threading.Thread(target=press_ctrl_c)
     finger.start()
     try:
         ran = tacit("fit", "log.jsonl", "--signal", "copied", *LONG, "--quiet")
-        finger.join()
     finally:
+        ended.set()
+        finger.join()
         signal.signal(signal.SIGINT, before)
     assert ran.status == 130
     assert ran.err == "tacit: interrupted; a fit goes on when the same command is given again\n"
