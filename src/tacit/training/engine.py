@@ -92,7 +92,7 @@ def train(
                     "lower the learning rate (lr, propensity_lr) or look for extreme context values"
                 )
             loss.backward()
-            state.step(here.plan)
+            state.step()
         if method.refreshes:
             state.refresh(method, views, here.obs, dtype)
         state.judge(method, views, here.obs, here.plan, here.held_out, config, dtype)

@@ -20,8 +20,8 @@ from tacit.training.heads import Layout, assign_members, initial_weights, join_r
 from tacit.training.temperature import Calibration, judge, neutral
 from tacit.training.views import Views
 
-_JUDGED_AT_ONCE = 8192
-"""Held-out rows gathered at a time."""
+_GATHERED = 1 << 22
+"""Numbers gathered at a time outside of steps: so few that memory is used again and not asked for anew."""
 _REFINING = 0.1
 """Share of its learning rate with which a head goes on that starts from a fitted one."""
 WIDE_VIEWS = ("reward", "all")
@@ -62,8 +62,10 @@ class State:
         self.best_criterion_M = torch.full((M,), float("inf"))
         self.best_epoch_M = torch.zeros(M, dtype=torch.int64)
         self.present = torch.arange(M)
+        self.decay_M = torch.zeros(M)
         self.columns: dict[str, Tensor] = {}
         self.lr: dict[str, float] = {}
+        self.shrink: list[tuple[Tensor, Tensor]] = []
         self.epoch = 0
         self.finished = False
         self.curve: list[list[float]] = []
@@ -101,6 +103,7 @@ class State:
         for name in given.keys() & weights.keys():
             weights[name] = {key: value.detach().clone() for key, value in given[name].items()}
         state = cls(layouts, weights, len(plan.seeds), method.calibrated)
+        state.decay_M = torch.tensor(plan.weight_decay)
         for name in weights:
             wide = layouts[name].head.view in WIDE_VIEWS
             state.lr[name] = config.reward_lr(layouts[name].hidden) if wide else config.propensity_lr
@@ -110,29 +113,36 @@ class State:
         return state
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        groups = [
-            {"params": [t.requires_grad_() for t in tensors.values()], "lr": self.lr[name]}
-            for name, tensors in self.weights.items()
-        ]
-        return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+        """AdamW over the present members' weights; a decay that they share is the optimiser's, in passing."""
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        self.shrink = []
+        for head, tensors in self.weights.items():
+            decay_P = self.decay_M[self.present]
+            if self.layouts[head].head.view not in WIDE_VIEWS:
+                decay_P = torch.zeros_like(decay_P)
+            common = float(decay_P[0])
+            alike = bool((decay_P == common).all()) and self.lr[head] * common < 1
+            keep_P = (1 - self.lr[head] * decay_P).clamp(min=0)
+            for name, tensor in tensors.items():
+                tensor.requires_grad_()
+                decays = name.startswith("weight")
+                if decays and not alike and name == "weight0":  # [D, M·H]
+                    by_member = tensor.detach().view(self.layouts[head].inputs, len(keep_P), -1)
+                    self.shrink.append((by_member, keep_P[:, None]))
+                elif decays and not alike:  # [M, …]
+                    self.shrink.append((tensor.detach(), keep_P[:, None, None]))
+                groups.setdefault((self.lr[head], common if decays and alike else 0.0), []).append(tensor)
+        return torch.optim.AdamW(
+            [{"params": own, "lr": lr, "weight_decay": decay} for (lr, decay), own in groups.items()],
+            fused=True,
+        )
 
-    def step(self, plan: Plan) -> None:
-        """Take the gradients, then shrink the heads that see the embedding, each member by its own decay."""
+    def step(self) -> None:
+        """Shrink the heads that see the embedding, each member by its own decay, and take the gradients: AdamW."""
+        for tensor, keep in self.shrink:
+            tensor.mul_(keep)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if not any(plan.weight_decay):
-            return
-        decay_M = torch.tensor(plan.weight_decay)  # of the present
-        with torch.no_grad():
-            for head, layout in self.layouts.items():
-                if layout.head.view not in WIDE_VIEWS:
-                    continue
-                keep_M = (1 - self.lr[head] * decay_M).clamp(min=0)
-                for name, tensor in self.weights[head].items():
-                    if name == "weight0":
-                        tensor.view(layout.inputs, keep_M.shape[0], -1).mul_(keep_M[:, None])
-                    elif name.startswith("weight"):
-                        tensor.mul_(keep_M[:, None, None])
 
     @torch.no_grad()
     def refresh(self, method: Method, views: Views, obs: Observations, dtype: torch.dtype) -> None:
@@ -142,7 +152,7 @@ class State:
             self.layouts,
             [
                 raw_logits(self.layouts, self.weights, views, chunk, dtype)
-                for chunk in every.split(_JUDGED_AT_ONCE)
+                for chunk in every.split(self._rows_at_once)
             ],
         )
         seen = replace(obs.with_columns(**self.columns), epoch=self.epoch)
@@ -186,7 +196,7 @@ class State:
                 self.layouts,
                 [
                     raw_logits(self.layouts, weights, views, chunk, dtype)
-                    for chunk in rows.split(_JUDGED_AT_ONCE)
+                    for chunk in rows.split(self._rows_at_once)
                 ],
             )
             seen = replace(obs, weight_B=None).with_columns(**self.columns).members(members).rows(rows)
@@ -239,17 +249,21 @@ class State:
                 }
                 moments[name]["step"] = {key: state["step"] for key, state in known.items()}
             self.weights[name] = select_members(layout, old, keep)
+        P = self.present.numel()
+        self.present = self.present[keep]
         self.optimizer = self._new_optimizer()
         for name, slots in moments.items():
             for key, value in self.weights[name].items():
                 self.optimizer.state[value] = {slot: values[key] for slot, values in slots.items()}
         self.calibration = self.calibration.pick(keep)
-        P = self.present.numel()
         self.columns = {
             name: value[keep] if value.ndim == 2 and value.shape[0] == P else value
             for name, value in self.columns.items()
         }
-        self.present = self.present[keep]
+
+    @property
+    def _rows_at_once(self) -> int:
+        return max(512, _GATHERED // max(1, *(layout.inputs for layout in self.layouts.values())))
 
     def ensemble(self) -> Ensemble:
         """The best epoch of every member."""

@@ -58,7 +58,8 @@ class View:
             gathered = _gather(block.values, index_B)
             mean = torch.from_numpy(np.asarray(block.scaling.mean, dtype=np.float32))
             scale = torch.from_numpy(np.asarray(block.scaling.scale, dtype=np.float32))
-            x_BD[:, start:stop] = gathered.sub_(mean).div_(scale)
+            # By the reciprocal: a product takes a quarter of a quotient's time.
+            x_BD[:, start:stop] = gathered.sub_(mean).mul_(1 / scale)
             start = stop
         return x_BD
 
