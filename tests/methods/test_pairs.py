@@ -22,8 +22,6 @@ from tacit.methods.pairs import (
 )
 
 GROUPS = st.lists(st.integers(0, 4), min_size=0, max_size=30)
-
-
 FEW = st.lists(st.integers(0, 4), min_size=0, max_size=PARTNERS + 1)  # no prompt can have more rows than that
 
 

@@ -55,6 +55,26 @@ def test_a_member_does_not_depend_on_its_neighbours(hidden: tuple[int, ...], dec
                 torch.testing.assert_close(together[name], value, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "decay", [1.0, 1e4]
+)  # 1e4 × the learning rate is above 1: nothing of the weights is kept
+@pytest.mark.parametrize("hidden", [(), (6, 3)])
+def test_a_weight_decay_is_the_same_whether_all_members_share_it_or_not(
+    hidden: tuple[int, ...], decay: float
+) -> None:
+    shared = plan(W.groups_N, (11, 12), decay)
+    alike = tensors(train(ImplicitRM(), W.views, W.obs, shared, config(), hidden).pick([0]))
+    unlike = replace(shared, weight_decay=(decay, 0.0))
+    other = train(ImplicitRM(), W.views, W.obs, unlike, config(), hidden)
+    for name, value in tensors(other.pick([0])).items():
+        if not name.startswith(("scale.", "shift.")):
+            torch.testing.assert_close(alike[name], value, rtol=0, atol=1e-4)
+    none = tensors(
+        train(ImplicitRM(), W.views, W.obs, plan(W.groups_N, (11, 12)), config(), hidden).pick([0])
+    )
+    assert not torch.allclose(none["reward.weight0"], alike["reward.weight0"], atol=1e-3)
+
+
 def test_members_with_different_seeds_differ() -> None:
     rewards = fitted().logits(W.views, torch.arange(50))["reward"]
     assert rewards.shape == (3, 50) and not torch.allclose(rewards[0], rewards[1], atol=1e-2)

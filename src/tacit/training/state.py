@@ -45,9 +45,10 @@ class State:
         self,
         layouts: dict[str, Layout],
         weights: dict[str, dict[str, Tensor]],
-        M: int,
+        decay_M: Tensor,
         calibrated: tuple[str, ...] | None,
     ) -> None:
+        M = decay_M.numel()
         self.layouts = layouts
         self.weights = weights
         self.best = {name: {k: v.detach().clone() for k, v in w.items()} for name, w in weights.items()}
@@ -62,10 +63,10 @@ class State:
         self.best_criterion_M = torch.full((M,), float("inf"))
         self.best_epoch_M = torch.zeros(M, dtype=torch.int64)
         self.present = torch.arange(M)
-        self.decay_M = torch.zeros(M)
+        self.decay_M = decay_M
         self.columns: dict[str, Tensor] = {}
         self.lr: dict[str, float] = {}
-        self.shrink: list[tuple[Tensor, Tensor]] = []
+        self.shrink: list[tuple[Tensor, Tensor]] = []  # weights, and the share of them that a step keeps
         self.epoch = 0
         self.finished = False
         self.curve: list[list[float]] = []
@@ -102,8 +103,7 @@ class State:
         }
         for name in given.keys() & weights.keys():
             weights[name] = {key: value.detach().clone() for key, value in given[name].items()}
-        state = cls(layouts, weights, len(plan.seeds), method.calibrated)
-        state.decay_M = torch.tensor(plan.weight_decay)
+        state = cls(layouts, weights, torch.tensor(plan.weight_decay), method.calibrated)
         for name in weights:
             wide = layouts[name].head.view in WIDE_VIEWS
             state.lr[name] = config.reward_lr(layouts[name].hidden) if wide else config.propensity_lr
@@ -113,7 +113,10 @@ class State:
         return state
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        """AdamW over the present members' weights; a decay that they share is the optimiser's, in passing."""
+        """AdamW over the present members' weights, in which a decay that they share costs no pass of its own.
+
+        Decays that differ, and one of which a step would leave less than nothing, are left to `step`.
+        """
         groups: dict[tuple[float, float], list[Tensor]] = {}
         self.shrink = []
         for head, tensors in self.weights.items():
@@ -138,7 +141,7 @@ class State:
         )
 
     def step(self) -> None:
-        """Shrink the heads that see the embedding, each member by its own decay, and take the gradients: AdamW."""
+        """Take the gradients, after shrinking each member's weights by a decay that is not the optimiser's."""
         for tensor, keep in self.shrink:
             tensor.mul_(keep)
         self.optimizer.step()
