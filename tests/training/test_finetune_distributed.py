@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from finetune_worker import run
 
 from finetune_world import texts
+from tacit.training.finetune import FeedbackRewardTrainer
 from tacit.training.finetune.order import EpochOrder
 from tiny_models import tiny_causal
 
@@ -114,8 +115,10 @@ def test_statistics_of_a_batch_are_those_of_one_process_as_with_accumulated_batc
 
 @pytest.mark.parametrize("job", ["full", "uneven"])
 def test_accumulated_batches_give_the_losses_of_one_big_batch(
-    job: str, base: Path, tmp_path: Path, alone: dict[str, Any]
+    job: str, base: Path, tmp_path: Path, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if job == "full":  # and as transformers before 5.19 decide who divides by the number of batches
+        monkeypatch.setattr(FeedbackRewardTrainer, "loss_is_scaled_for_ga", None)
     found = run(str(base), tmp_path, job, 1, per_device_train_batch_size=4, gradient_accumulation_steps=4)
     for key in ("loss", "grad_norm", "scores"):
         np.testing.assert_allclose(found[key], alone[job][key], atol=1e-4, err_msg=key)
