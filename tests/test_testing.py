@@ -243,6 +243,22 @@ class Crowd(Naive):
 
 
 @dataclass(frozen=True)
+class Homebound(Naive):
+    """Makes a tensor where torch makes them by default."""
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return super().loss(logits, obs) * torch.ones(obs.n_rows)
+
+
+@dataclass(frozen=True)
+class Local(Naive):
+    """Another number wherever it is not at home."""
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return super().loss(logits, obs) * (1.0 if logits["reward"].device.type == "cpu" else 2.0)
+
+
+@dataclass(frozen=True)
 class Scalar(Naive):
     """One number for the batch."""
 
@@ -341,6 +357,8 @@ BROKEN: list[tuple[Method, str, str]] = [
     (NeighbouringLabels(), "check_member_independence", "labels of rows that it holds out"),
     (Crowd(), "check_shapes", "stack of members"),
     (Crowd(), "check_member_independence", "logits of others change"),
+    (Homebound(), "check_devices", "loss: mul mixes a tensor of another device"),
+    (Local(), "check_devices", "other numbers"),
     (Scalar(), "check_shapes", "one number per row"),
     (Uncalibratable(), "check_shapes", "leave it out of `calibrated`"),
     (Undemanding(), "check_declared_needs", "nothing visible: check\\(\\) accepts it"),

@@ -105,6 +105,6 @@ def refuse_clip(key: str, clip: float) -> None:
 
 def _logs(rate: Tensor | float, like: Tensor) -> tuple[Tensor, Tensor]:
     """log ρ and log(1 − ρ). log 0 is −inf, which logaddexp leaves out exactly, gradient included."""
-    rate = torch.as_tensor(rate, dtype=like.dtype)
+    rate = torch.as_tensor(rate, dtype=like.dtype, device=like.device)
     log = torch.where(rate > 0, rate.clamp(min=_SMALLEST).log(), -torch.inf)
     return log, torch.log1p(-rate)

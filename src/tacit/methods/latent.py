@@ -55,7 +55,7 @@ def signal_log_likelihoods(
     logits: SignalLogits, signals_BK: Tensor, visible_BK: Tensor
 ) -> tuple[Tensor, Tensor]:
     """L1 and L0 [..., B]: log-likelihood of the visible signals if the response is liked, if it is not."""
-    zero = torch.zeros((), dtype=logits.liked_BK.dtype)
+    zero = logits.liked_BK.new_zeros(())
     liked = torch.where(visible_BK, log_bernoulli(signals_BK, logits.liked_BK), zero).sum(-1)
     disliked = torch.where(visible_BK, log_bernoulli(signals_BK, logits.disliked_BK), zero).sum(-1)
     return liked, disliked

@@ -192,8 +192,8 @@ class LatentML(Method):
         alarm_BK = hit_BK - softplus(logits["misclick"]) if "misclick" in logits else None
         if any(rate is not None for rate in obs.misclick):
             fixed = [FLOOR_LOGIT if rate is None else logit(rate, 1e-9) for rate in obs.misclick]
-            known_K = torch.tensor([rate is not None for rate in obs.misclick])
-            fixed_BK = torch.tensor(fixed, dtype=hit_BK.dtype).expand_as(hit_BK)
+            known_K = torch.tensor([rate is not None for rate in obs.misclick], device=hit_BK.device)
+            fixed_BK = hit_BK.new_tensor(fixed).expand_as(hit_BK)
             alarm_BK = fixed_BK if alarm_BK is None else torch.where(known_K, fixed_BK, alarm_BK)
         return alarm_BK
 

@@ -68,7 +68,7 @@ def smallest(score_B: Tensor, eligible_B: Tensor, share: Tensor | float) -> Tens
     eligible_B = eligible_B.expand_as(score_B)
     n = eligible_B.sum(-1, keepdim=True)
     # A share that went through float32 must not lose a row: 0.8·10 is 8, not 7.9999998.
-    kept = (torch.as_tensor(share, dtype=torch.float64) * n + 1e-4).floor().clamp(min=1)
+    kept = (torch.as_tensor(share, dtype=torch.float64, device=n.device) * n + 1e-4).floor().clamp(min=1)
     kept = torch.where(n < 2, torch.zeros_like(kept), kept)
     order = torch.where(eligible_B, score_B, torch.inf).argsort(dim=-1, stable=True)
     place = torch.arange(score_B.shape[-1], device=score_B.device).expand_as(order)

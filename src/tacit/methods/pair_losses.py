@@ -34,7 +34,7 @@ def pair_loss(
         tensor([0.6931])
     """
     difference_P = preferred_P - other_P - margin
-    return bce(difference_P, torch.as_tensor(target, dtype=difference_P.dtype))
+    return bce(difference_P, torch.as_tensor(target, dtype=difference_P.dtype, device=difference_P.device))
 
 
 def centring(preferred_P: Tensor, other_P: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def ordered_pairs(group_B: Tensor, partners: int = PARTNERS) -> tuple[Tensor, Te
     _, sizes_G = torch.unique_consecutive(group_B[order_B], return_counts=True)
     size_B = sizes_G.repeat_interleave(sizes_G)
     start_B = (sizes_G.cumsum(0) - sizes_G).repeat_interleave(sizes_G)
-    place_B = torch.arange(B) - start_B
+    place_B = torch.arange(B, device=group_B.device) - start_B
     steps = min(partners, int(sizes_G.max()) - 1) if B else 0
     first, second = [], []
     for step in range(1, steps + 1):
@@ -45,7 +45,7 @@ def ordered_pairs(group_B: Tensor, partners: int = PARTNERS) -> tuple[Tensor, Te
         other = start_B[there] + (place_B[there] + step) % size_B[there]
         first.append(order_B[there])
         second.append(order_B[other])
-    none = torch.zeros(0, dtype=torch.int64)
+    none = order_B[:0]
     return (torch.cat(first) if first else none), (torch.cat(second) if second else none)
 
 
@@ -168,4 +168,4 @@ def _codes(group_B: Tensor) -> tuple[Tensor, int]:
 
 def _added(value_P: Tensor, index_P: Tensor, size: int) -> Tensor:
     """Sums of the values that share an index, [..., P] → [..., size]."""
-    return torch.zeros(*value_P.shape[:-1], size, dtype=value_P.dtype).index_add(-1, index_P, value_P)
+    return value_P.new_zeros(*value_P.shape[:-1], size).index_add(-1, index_P, value_P)

@@ -30,7 +30,7 @@ def low_posterior(value_MN: Tensor, where_MN: Tensor) -> Tensor:
     span = torch.where(where_MN, value_MN, -torch.inf).amax(-1, keepdim=True) - low
     apart = torch.isfinite(span) & (span > 0)
     z_MN = torch.where(apart, (value_MN - low) / torch.where(apart, span, 1.0), 0.0).clamp(0, 1).double()
-    count = torch.zeros(z_MN.shape[0], _BINS, dtype=torch.float64)
+    count = z_MN.new_zeros(z_MN.shape[0], _BINS)
     count.scatter_add_(-1, (z_MN * _BINS).long().clamp(max=_BINS - 1), where_MN.double())
     count = count / count.sum(-1, keepdim=True).clamp(min=1)
     share, mean, variance = _fit(count)
@@ -40,8 +40,8 @@ def low_posterior(value_MN: Tensor, where_MN: Tensor) -> Tensor:
 
 def _fit(count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Shares, means and variances [M, 2] from bin shares [M, bins]; the first component has the lower mean."""
-    centre = (torch.arange(_BINS, dtype=torch.float64) + 0.5) / _BINS
-    threshold = torch.full((count.shape[0], 1), 0.5, dtype=torch.float64)
+    centre = (torch.arange(_BINS, dtype=torch.float64, device=count.device) + 0.5) / _BINS
+    threshold = count.new_full((count.shape[0], 1), 0.5)
     for _ in range(10):
         share, mean, variance = _moments(count, centre, (centre < threshold).double())
         threshold = mean.mean(-1, keepdim=True)

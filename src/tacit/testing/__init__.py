@@ -12,6 +12,7 @@ from tacit.testing.arithmetic import (
     check_member_independence,
     check_shapes,
 )
+from tacit.testing.devices import check_devices
 from tacit.testing.expectation import check_expectation
 from tacit.testing.fits import (
     check_declared_needs,
@@ -30,6 +31,7 @@ __all__ = [
     "check_declaration",
     "check_declared_needs",
     "check_determinism",
+    "check_devices",
     "check_direction",
     "check_expectation",
     "check_finite_gradients",
@@ -52,7 +54,7 @@ def check_method(method: Method | type[Method], *, quick: bool = False) -> None:
     Args:
         method: an estimator, or its class to be taken with its defaults.
         quick: leave out the checks that fit, which take a second or so: declaration, shapes, finite numbers,
-            independence of members and expectation remain.
+            independence of members, devices, direction and expectation remain.
 
     Raises:
         ConformanceError: an AssertionError that names the check and what was found.
@@ -104,6 +106,7 @@ ARITHMETIC = (
     check_shapes,
     check_finite_gradients,
     check_member_independence,
+    check_devices,
     check_direction,
     check_expectation,
 )

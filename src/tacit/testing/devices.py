@@ -1,0 +1,95 @@
+"""A loss that follows its tensors: fine-tuning calls it on a GPU, where a tensor made on the CPU stops the run.
+
+No GPU is needed to find out. `Elsewhere` is a tensor that says that it lies on another device, and while `_Border` is
+active no function takes it together with a tensor that lies here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from tacit.methods import Method, Observations
+from tacit.testing.arithmetic import MEMBERS, ROWS, batch
+from tacit.testing.trials import random_logits, refuse, with_nuisances
+
+THERE = torch.device("meta")
+"""What `Elsewhere` says of itself: a device that every build of torch has a name for."""
+_BROUGHT_HERE = ("cpu", "numpy", "tolist", "item")
+
+
+class Elsewhere(Tensor):
+    """A tensor of another device: its numbers are here, so that they can be compared."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+
+class _Border(TorchFunctionMode):
+    """Functions of `Elsewhere` give `Elsewhere`; to mix it with tensors of this device is an error, as on a GPU."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        there = [value for value in given if isinstance(value, Elsewhere)]
+        if func == Tensor.device.__get__:
+            return THERE if there else torch.device("cpu")
+        name = getattr(func, "__name__", "")
+        # As on a GPU, a single number may come from the CPU, and so may an index.
+        here = [value for value in given if not isinstance(value, Elsewhere) and value.ndim > 0]
+        if there and here and not (name == "__getitem__" and isinstance(args[0], Elsewhere)):
+            raise RuntimeError(f"{name} mixes a tensor of another device with one made on the CPU")
+        sent = THERE in (kwargs.get("device"), *(a for a in args if isinstance(a, torch.device)))
+        if sent:
+            args = tuple(torch.device("cpu") if isinstance(a, torch.device) else a for a in args)
+            kwargs |= {"device": "cpu"} if "device" in kwargs else {}
+        result = func(*args, **kwargs)
+        if name in _BROUGHT_HERE or not (there or sent):
+            return result
+        return tree_map(
+            lambda value: value.as_subclass(Elsewhere) if type(value) is Tensor else value, result
+        )
+
+
+def check_devices(method: Method) -> None:
+    """Loss and criterion of tensors on another device are computed there, and are what they are here.
+
+    Raises:
+        ConformanceError: a tensor is made without `device=`, or other numbers come out.
+    """
+    check = "check_devices"
+    obs = batch(method)
+    K = obs.n_signals
+    for seen in (obs, replace(obs, misclick=(0.05, *(None,) * (K - 1)))):
+        heads = method.heads(seen)
+        logits = random_logits(heads, (MEMBERS,), ROWS, 7)
+        here = with_nuisances(method, seen, MEMBERS)
+        for name, value in (("loss", method.loss), ("criterion", method.criterion)):
+            expected = value(logits, here)
+            with _Border():
+                far = {head: part.as_subclass(Elsewhere) for head, part in logits.items()}
+                try:
+                    found = value(far, _sent(here))
+                except RuntimeError as error:
+                    said = f"{name}: {error}; make tensors with device=…, or with new_tensor and zeros_like"
+                    raise refuse(check, method, said) from None
+            if not torch.equal(found.as_subclass(Tensor), expected):
+                raise refuse(check, method, f"{name} gives other numbers on another device")
+
+
+def _sent(obs: Observations) -> Observations:
+    """The rows as `Elsewhere`."""
+    tensors = ("signals_BK", "visible_BK", "gold_B", "gold_known_B", "group_B", "weight_B")
+    values = {name: getattr(obs, name) for name in tensors}
+    moved: dict[str, Any] = {
+        name: None if value is None else value.as_subclass(Elsewhere) for name, value in values.items()
+    }
+    columns = {name: value.as_subclass(Elsewhere) for name, value in obs.columns.items()}
+    return replace(obs, columns=columns, **moved)
