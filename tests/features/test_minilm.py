@@ -10,7 +10,7 @@ import pytest
 
 from tacit.errors import ConfigError
 from tacit.features import resolve_encoder
-from tacit.features.batching import pad, plan_batches
+from tacit.features.batching import GPU_ROUNDING, pad, plan_batches, plan_for
 from tacit.features.minilm import load_minilm, open_minilm
 from tacit.features.packing import bins
 
@@ -49,6 +49,16 @@ def test_every_row_is_planned_once_within_budget_and_width() -> None:
         assert all(0 <= batch.width - lengths[row] < 8 for row in batch.rows)
         assert len({lengths[row] == batch.width for row in batch.rows}) == 1
     assert plan_batches([], longest=500) == []
+
+
+def test_a_gpu_gets_fewer_and_wider_batches_whose_widths_still_follow_from_the_text() -> None:
+    lengths = np.random.default_rng(1).integers(1, 200, 500).tolist()
+    plan = plan_for("cuda", lengths, longest=200)
+    assert len(plan) < len(plan_for("cpu", lengths, longest=200)) / 3
+    assert sorted(row for batch in plan for row in batch.rows.tolist()) == list(range(500))
+    for batch in plan:
+        widths = {min(200, -(-lengths[row] // GPU_ROUNDING) * GPU_ROUNDING) for row in batch.rows}
+        assert widths == {batch.width}
 
 
 def test_padding_stands_on_the_right_and_is_masked() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tacit.errors import ConfigError
-from tacit.features.batching import BATCH_TOKENS, pad, plan_batches
+from tacit.features.batching import BATCH_TOKENS, pad, plan_for
 from tacit.features.encoder import Precision, clean_texts
 from tacit.features.packing import FAMILIES, attend_within_texts, bins, pack
 from tacit.progress import progress
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "first", "last"]
 
 _WINDOW = 16384  # texts tokenised at a time: token lists of a whole log would not fit in memory
-_GPU_BATCH_TOKENS = 16384
 
 
 class TransformerEncoder:
@@ -104,10 +103,9 @@ class TransformerEncoder:
         with progress(f"encoding ({self.name})", len(cleaned), quiet=quiet) as bar:
             for start in range(0, len(cleaned), _WINDOW):
                 token_lists = self._tokenise(cleaned[start : start + _WINDOW])
-                budget = BATCH_TOKENS if self._device.type == "cpu" else _GPU_BATCH_TOKENS
                 lengths = [len(tokens) for tokens in token_lists]
-                plan = plan_batches(lengths, longest=self.longest, batch_tokens=budget)
-                for batches in bins(plan, budget) if self._packs else [[batch] for batch in plan]:
+                plan = plan_for(self._device.type, lengths, longest=self.longest)
+                for batches in bins(plan, BATCH_TOKENS) if self._packs else [[batch] for batch in plan]:
                     groups = [([token_lists[row] for row in batch.rows], batch.width) for batch in batches]
                     rows_B = start + np.concatenate([batch.rows for batch in batches])
                     vectors_ND[rows_B] = self._packed(groups) if self._packs else self._padded(*groups[0])
