@@ -155,3 +155,8 @@ WAYS: dict[str, Callable[[Made], np.ndarray]] = {
 def test_a_score_is_the_same(made: Made, way: str) -> None:
     assert np.ptp(made.expected_N) > 0.5, "scores that are all alike would agree by themselves"
     np.testing.assert_allclose(WAYS[way](made), made.expected_N, atol=1e-5)
+
+
+def test_a_score_does_not_depend_on_what_is_scored_beside_it(made: Made) -> None:
+    beside = made.rm.score(pairs())
+    assert beside.tolist() == [float(made.rm.score([pair])[0]) for pair in pairs()]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tacit.errors import ModelError
-from tacit.features.batching import BATCH_TOKENS, pad, plan_batches
+from tacit.features.batching import pad, plan_for
 from tacit.features.chat import Chat, reach
 from tacit.features.transformer import one_line, quiet_transformers
 from tacit.progress import progress
@@ -23,7 +23,6 @@ from tacit.progress import progress
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_GPU_BATCH_TOKENS = 16384
 _WINDOW = 16384  # texts tokenised at a time
 
 
@@ -99,9 +98,8 @@ class Classifier:
         scores_NR = np.zeros((len(token_lists), self.outputs), dtype=np.float32)
         lengths = [len(tokens) for tokens in token_lists]
         device = self.network.device
-        budget = BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
         filler = self.chat.tokenizer.pad_token_id
-        for batch in plan_batches(lengths, longest=max(lengths, default=1), batch_tokens=budget):
+        for batch in plan_for(device.type, lengths, longest=max([self.chat.longest, *lengths])):
             ids, mask = pad([token_lists[row] for row in batch.rows], batch.width, filler)
             with torch.inference_mode():
                 logits_BR = self.network(
