@@ -126,7 +126,9 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
             callbacks=callbacks,
             optimizers=optimizers,
         )
-        self.model_accepts_loss_kwargs = True  # transformers before 5.19 ask this, not `loss_is_scaled_for_ga`
+        self.model_accepts_loss_kwargs = (
+            True  # transformers before 5.19 ask this, not `loss_is_scaled_for_ga`
+        )
         if ready.held_out is not None and args.load_best_model_at_end:
             self.add_callback(EarlyStoppingCallback(args.patience))
         if ready.method.by_group and self.args.world_size > 1:
@@ -157,6 +159,11 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
             resume_from_checkpoint = None if found is None else str(found)
         self._tokens_here = self._tokens_seen = 0
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Leave dividing to `compute_loss`, as newer transformers do; in older ones accelerate divides again."""
+        super().create_accelerator_and_postprocess()
+        self.accelerator.gradient_accumulation_steps = 1
 
     def _init_training_state(self, *args: Any, **kwargs: Any) -> Any:
         """The state of the checkpoint, and the tokens that were counted until then."""
