@@ -12,6 +12,7 @@ from tacit.errors import ConfigError
 _LISTS = ("signal", "context")
 _INTEGERS = ("members", "epochs", "seed", "max_bad")
 _SWITCHES = ("linear",)
+_FOLDERS = ("out", "cache")
 _LEAST = {
     "members": 1,
     "epochs": 1,
@@ -27,6 +28,8 @@ def merged(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
     """
     values = {name: value for name, value in ctx.params.items() if name not in ("config", "json", "quiet")}
     values["log"] = values.pop("path")
+    for name in _FOLDERS:  # which typer leaves here as text or as a path, by version
+        values[name] = None if values[name] is None else Path(values[name])
     if config is None:
         return values
     for name, value in _read(config, allowed=set(values)).items():
@@ -78,4 +81,4 @@ def _typed(config: Path, name: str, value: Any) -> Any:
         return value
     if not isinstance(value, str):
         raise ConfigError(f"{config}: {name} is {value!r}, expected text")
-    return Path(value) if name in ("out", "cache") else value
+    return Path(value) if name in _FOLDERS else value

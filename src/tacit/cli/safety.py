@@ -34,7 +34,9 @@ def safety(
     judge: Annotated[
         str,
         typer.Option(
-            metavar="JUDGE", help="labels (in RESPONSES), a classifier's folder or id, or an http URL."
+            "--judge",
+            metavar="JUDGE",
+            help="labels (in RESPONSES), a classifier's folder or id, or an http URL.",
         ),
     ] = "labels",
     refusal_label: Annotated[
