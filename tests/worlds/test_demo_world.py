@@ -11,6 +11,7 @@ import pytest
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
 from tacit.worlds import stdlib_answers as answers_module
+from tacit.worlds import stdlib_pages
 from tacit.worlds.stdlib_answers import KINDS, stdlib_answers
 from tacit.worlds.stdlib_pages import Library
 from tacit.worlds.users import LIKED, demo_world
@@ -101,6 +102,14 @@ def test_a_python_without_docstrings_is_named(monkeypatch):
     monkeypatch.setattr(answers_module, "read_library", lambda: Library([], {}))
     with pytest.raises(DataError, match="no docstrings"):
         stdlib_answers()
+
+
+def test_a_function_whose_signature_python_stumbles_over_is_written_without_one(monkeypatch):
+    def stumble(thing):
+        raise AttributeError("'builtin_function_or_method' object has no attribute 'EPOLLIN'")
+
+    monkeypatch.setattr(stdlib_pages.inspect, "signature", stumble)
+    assert stdlib_pages._call("select.epoll", object()) == "select.epoll(...)"
 
 
 def test_the_log_is_one_that_a_product_could_keep_and_hides_the_truth(world):
