@@ -38,6 +38,12 @@ def test_the_import_time_report_names_neither_torch_nor_transformers() -> None:
     assert imported.isdisjoint({"torch", "transformers"})
 
 
+def test_python_m_tacit_is_the_command_line() -> None:
+    command = [sys.executable, "-m", "tacit", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "evaluate" in told and "score" in told
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     run = f"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -106,4 +107,4 @@ def _tell(done: Exported) -> None:
     print(f"P(liked) = sigmoid(score {done.level:+.4f}); the constant is kept in tacit_export.json.")
     for finding in done.cautions:
         print_finding(finding)
-    print(f"Next: tacit doctor {done.folder}")
+    print(f"Next: tacit doctor {quote(str(done.folder))}")

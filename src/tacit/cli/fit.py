@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -242,4 +243,4 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     read = f"{gold_rows:,} trusted labels were read, as asked" if gold_rows else "no clean label was read"
     print(f"  reward head: {hidden}, chosen by held-out likelihood; {read}")
     print(f"  not told by this log: {info['identification']['not_identified']}")
-    print(f"Next: tacit score {folder} PAIRS.jsonl; read {folder}/README.md")
+    print(f"Next: tacit score {quote(str(folder))} PAIRS.jsonl; read {folder}/README.md")
