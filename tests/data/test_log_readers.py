@@ -286,7 +286,7 @@ def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, value
         ("a.jsonl", b"\x00\x01\x02", "it holds binary data"),
         ("a.jsonl", b"\x1f\x8b\x08", "it holds a gzip file"),
         ("a.jsonl.gz", b'{"prompt": "p"}', "not gzip"),
-        ("a.jsonl.gz", gzip.compress(b'{"prompt":"p"}\n' * 999)[:60], "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"prompt":"p"}\n' * 999, mtime=0)[:60], "cannot be read"),
         ("a.csv", b"PAR1....", "it holds a Parquet file"),
         ("a.csv", b'{"prompt": "p"}\n', "JSON; name it .jsonl"),
         ("a.csv", b"prompt,response\np,\xff\n", "not readable as UTF-8 CSV"),
