@@ -251,6 +251,19 @@ class Homebound(Naive):
 
 
 @dataclass(frozen=True)
+class Detour(Naive):
+    """By way of the CPU, and back."""
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        weight_B = obs.signals_BK[..., 0].to("cpu") + torch.ones(obs.n_rows)
+        return super().loss(logits, obs) * weight_B.to(logits["reward"].device)
+
+
+def test_a_loss_may_go_by_way_of_the_cpu() -> None:
+    testing.check_devices(Detour())
+
+
+@dataclass(frozen=True)
 class Local(Naive):
     """Another number wherever it is not at home."""
 

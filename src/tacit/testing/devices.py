@@ -21,7 +21,7 @@ from tacit.testing.trials import random_logits, refuse, with_nuisances
 
 THERE = torch.device("meta")
 """What `Elsewhere` says of itself: a device that every build of torch has a name for."""
-_BROUGHT_HERE = ("cpu", "numpy", "tolist", "item")
+_BROUGHT_HERE = ("cpu", "numpy")
 
 
 class Elsewhere(Tensor):
@@ -46,16 +46,23 @@ class _Border(TorchFunctionMode):
         here = [value for value in given if not isinstance(value, Elsewhere) and value.ndim > 0]
         if there and here and not (name == "__getitem__" and isinstance(args[0], Elsewhere)):
             raise RuntimeError(f"{name} mixes a tensor of another device with one made on the CPU")
-        sent = THERE in (kwargs.get("device"), *(a for a in args if isinstance(a, torch.device)))
-        if sent:
+        asked = _device_asked(name, args, kwargs)
+        if asked == THERE:
             args = tuple(torch.device("cpu") if isinstance(a, torch.device) else a for a in args)
             kwargs |= {"device": "cpu"} if "device" in kwargs else {}
+        stays = there and asked is None and name not in _BROUGHT_HERE
+        kind = Elsewhere if asked == THERE or stays else Tensor
         result = func(*args, **kwargs)
-        if name in _BROUGHT_HERE or not (there or sent):
-            return result
-        return tree_map(
-            lambda value: value.as_subclass(Elsewhere) if type(value) is Tensor else value, result
-        )
+        return tree_map(lambda value: value.as_subclass(kind) if isinstance(value, Tensor) else value, result)
+
+
+def _device_asked(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.device | None:
+    """The device that a call names, if it names one."""
+    by_place = [a for a in args if isinstance(a, torch.device)]
+    if name == "to":
+        by_place += [torch.device(a) for a in args if isinstance(a, str)]
+    device = kwargs.get("device", by_place[0] if by_place else None)
+    return None if device is None else torch.device(device)
 
 
 def check_devices(method: Method) -> None:
