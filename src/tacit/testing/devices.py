@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from tacit.methods import Method, Observations
+from tacit.methods import Method
 from tacit.testing.arithmetic import MEMBERS, ROWS, batch
 from tacit.testing.trials import random_logits, refuse, with_nuisances
 
@@ -27,7 +27,13 @@ _BROUGHT_HERE = ("cpu", "numpy")
 class Elsewhere(Tensor):
     """A tensor of another device: its numbers are here, so that they can be compared."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Compute as a plain tensor: `_Border` says what becomes of the result, and by itself it is here."""
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
 
 
 class _Border(TorchFunctionMode):
@@ -81,22 +87,11 @@ def check_devices(method: Method) -> None:
         for name, value in (("loss", method.loss), ("criterion", method.criterion)):
             expected = value(logits, here)
             with _Border():
-                far = {head: part.as_subclass(Elsewhere) for head, part in logits.items()}
+                far = {head: part.to(THERE) for head, part in logits.items()}
                 try:
-                    found = value(far, _sent(here))
+                    found = value(far, here.to(THERE))
                 except RuntimeError as error:
                     said = f"{name}: {error}; make tensors with device=…, or with new_tensor and zeros_like"
                     raise refuse(check, method, said) from None
             if not torch.equal(found.as_subclass(Tensor), expected):
                 raise refuse(check, method, f"{name} gives other numbers on another device")
-
-
-def _sent(obs: Observations) -> Observations:
-    """The rows as `Elsewhere`."""
-    tensors = ("signals_BK", "visible_BK", "gold_B", "gold_known_B", "group_B", "weight_B")
-    values = {name: getattr(obs, name) for name in tensors}
-    moved: dict[str, Any] = {
-        name: None if value is None else value.as_subclass(Elsewhere) for name, value in values.items()
-    }
-    columns = {name: value.as_subclass(Elsewhere) for name, value in obs.columns.items()}
-    return replace(obs, columns=columns, **moved)
