@@ -113,11 +113,16 @@ def test_statistics_of_a_batch_are_those_of_one_process_as_with_accumulated_batc
     assert np.mean(ddp["batch"]["loss"]) == pytest.approx(np.mean(alone["batch"]["loss"]), abs=0.02)
 
 
-@pytest.mark.parametrize("job", ["full", "uneven"])
+@pytest.mark.parametrize(("job", "asks_as_before_5_19"), [("full", True), ("uneven", False)])
 def test_accumulated_batches_give_the_losses_of_one_big_batch(
-    job: str, base: Path, tmp_path: Path, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    job: str,
+    asks_as_before_5_19: bool,
+    base: Path,
+    tmp_path: Path,
+    alone: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if job == "full":  # and as transformers before 5.19 decide who divides by the number of batches
+    if asks_as_before_5_19:  # transformers, who divides by the number of batches
         monkeypatch.setattr(FeedbackRewardTrainer, "loss_is_scaled_for_ga", None)
     found = run(str(base), tmp_path, job, 1, per_device_train_batch_size=4, gradient_accumulation_steps=4)
     for key in ("loss", "grad_norm", "scores"):

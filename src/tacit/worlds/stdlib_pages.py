@@ -140,7 +140,7 @@ def _call(name: str, thing: object) -> str:
     """Write a call with the parameters' names and the defaults that are the same on every machine."""
     try:
         parameters = inspect.signature(thing).parameters.values()  # type: ignore[arg-type]
-    except Exception:  # Python 3.13.0 evaluates the default of `select.epoll` and stumbles: an AttributeError
+    except (TypeError, ValueError, AttributeError):  # the last for `select.epoll` in Python 3.13.0
         return f"{name}(...)"
     stars: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     written = []

@@ -126,9 +126,8 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
             callbacks=callbacks,
             optimizers=optimizers,
         )
-        self.model_accepts_loss_kwargs = (
-            True  # transformers before 5.19 ask this, not `loss_is_scaled_for_ga`
-        )
+        # transformers before 5.19 ask this, not `loss_is_scaled_for_ga`
+        self.model_accepts_loss_kwargs = True
         if ready.held_out is not None and args.load_best_model_at_end:
             self.add_callback(EarlyStoppingCallback(args.patience))
         if ready.method.by_group and self.args.world_size > 1:
