@@ -120,6 +120,7 @@ def feedback_trainer(
     """The trainer of `finetune`, nuisances estimated, not yet run; the arguments are the same."""
     from tacit.training.finetune import FeedbackRewardTrainer
     from tacit.training.finetune.config import as_mapping
+    from tacit.training.finetune.preparation import reward_head
 
     if not isinstance(log, FeedbackLog):
         raise ConfigError(
@@ -128,6 +129,7 @@ def feedback_trainer(
     knobs = _knobs(args)
     chosen = resolve_method(method, log, as_mapping(knobs.method_parameters))
     log = prepare_log(log, chosen, use_gold=use_gold)
+    reward_head(chosen, observe(log))  # refused before nuisances are estimated for it
     for text in identification_warnings(chosen, log, "context"):
         warnings.warn(text, IdentificationWarning, stacklevel=3)
     if chosen.stages(observe(log)) or nuisances:

@@ -18,13 +18,13 @@ from transformers import set_seed
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, shown
 from tacit.features.chat import Chat, reach
-from tacit.methods import Method
+from tacit.methods import Head, Method, Observations
 from tacit.training.choose import resolve_method
 from tacit.training.finetune.backbone import open_backbone, open_tokenizer
 from tacit.training.finetune.config import FeedbackRewardConfig, as_mapping
 from tacit.training.finetune.module import FeedbackModule
 from tacit.training.finetune.rows import Rows, observed, rows_of
-from tacit.training.finetune.side import SideFeatures
+from tacit.training.finetune.side import SIDE_VIEWS, SideFeatures
 from tacit.training.finetune.start import settle
 from tacit.training.log_rows import holdout_groups
 from tacit.training.roster import grouped_folds
@@ -87,12 +87,12 @@ def prepare(
     """
     log = as_feedback(train_dataset, args)
     chosen = resolve_method(method or args.method, log, as_mapping(args.method_parameters))
-    _refuse(chosen)
     held_out = as_feedback(eval_dataset, args) if eval_dataset is not None else None
     if held_out is None and args.holdout > 0:
         log, held_out = hold_out(log, args.holdout, args.seed)
     nuisances = as_mapping(args.nuisances)
     obs = observed(log, chosen, nuisances)
+    reward = reward_head(chosen, obs)
     chosen.check(obs)  # before anything is loaded: a hopeless log is refused at once
     set_seed(args.seed)  # before the head is drawn: one seed, one result
 
@@ -114,7 +114,6 @@ def prepare(
         for head in declared
         if head.view != "reward"
     }
-    reward = next(head for head in declared if head.view == "reward")
     seeds = [args.seed * 1000 + m for m in range(args.members)]
     module = FeedbackModule(backbone, layouts, reward.bias[0], seeds)
 
@@ -172,12 +171,29 @@ def hold_out(log: FeedbackLog, share: float, seed: int) -> tuple[FeedbackLog, Fe
     return log.take(np.flatnonzero(~held_N)), log.take(np.flatnonzero(held_N))
 
 
-def _refuse(method: Method) -> None:
-    if method.refreshes or method.sketch or method.reward_heads != ("reward",):
-        raise ConfigError(
-            f"{method.key} keeps a state over all rows or several reward networks, which only a fit on frozen features "
-            "has (tacit fit); expected an estimator with one reward head, such as implicit_rm, causal_dr or naive"
-        )
+def reward_head(method: Method, obs: Observations) -> Head:
+    """The only head that sees the text: it becomes the backbone's.
+
+    Raises:
+        ConfigError: there is none or more than one, or the method wants what a backbone cannot give it.
+    """
+    heads = method.heads(obs)
+    seeing = [head for head in heads if head.view == "reward"]
+    strange = next((head for head in heads if head.view not in ("reward", *SIDE_VIEWS)), None)
+    if strange is not None:
+        why = f"its head {strange.name!r} sees {strange.view!r}, and beside a backbone only context, style and length"
+    elif not seeing:
+        why = "it does not read the responses, so that there is nothing to fine-tune"
+    elif len(seeing) > 1 or not seeing[0].scalar or method.reward_heads != ("reward",):
+        why = "it reads several outputs off the text, and a classifier has one"
+    elif method.refreshes or method.sketch:
+        why = "it keeps a state over all rows"
+    else:
+        return seeing[0]
+    raise ConfigError(
+        f"{method.key} cannot be fine-tuned: {why}; fit it on frozen features (tacit fit), or fine-tune with an "
+        "estimator that has one reward head, such as implicit_rm, causal_dr or naive"
+    )
 
 
 def _drawn_with_replacement(codes_N: NDArray[np.int64], seeds: list[int]) -> Tensor:

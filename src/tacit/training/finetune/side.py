@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError
 from tacit.features import ContextCodec, Standardiser, style_features
 from tacit.methods import Head
 from tacit.training.heads import Layout
 from tacit.training.views import Block, View
+
+SIDE_VIEWS = ("propensity", "context", "length", "none")
+"""What a head beside a backbone may see."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,9 @@ class SideFeatures:
         }
 
     def layout(self, head: Head, hidden: tuple[int, ...]) -> Layout:
-        """The network of a head that does not see the text.
-
-        Raises:
-            ConfigError: the head sees something that no side features hold.
-        """
+        """The network of a head that sees one of `SIDE_VIEWS`."""
         if head.view == "none" or (head.view == "context" and "context" not in self.widths):
             return Layout(Head(head.name, "none", head.bias, head.scalar), 0, ())
-        if head.view not in self.widths:
-            raise ConfigError(
-                f"head {head.name!r} sees {head.view!r}: beside a backbone only heads on context, style and length "
-                "can be trained; fit this method on frozen features (tacit fit)"
-            )
         return Layout(head, self.widths[head.view], hidden if head.view == "propensity" else ())
 
     def to_json(self) -> dict[str, Any] | None:
