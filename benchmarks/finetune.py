@@ -75,17 +75,21 @@ def small_model(folder: Path, texts: list[str], width: int, layers: int) -> Path
 class Meter(TrainerCallback):
     """Seconds and tokens of the steps after the warm-up."""
 
-    def __init__(self, network: torch.nn.Module, warmup: int) -> None:
+    def __init__(self, trainer: Any, warmup: int) -> None:
         self.warmup, self.seconds, self.places = warmup, 0.0, 0
         self.tokens: torch.Tensor | int = 0
         self.counting = False
         self.chats = 0  # of the steps that are timed
-        network.register_forward_pre_hook(self._count, with_kwargs=True)
+        self._loss = trainer.compute_loss
+        trainer.compute_loss = (
+            self._count
+        )  # a hook on the network would be compiled with it, and again at every count
 
-    def _count(self, _: Any, args: Any, keywords: dict[str, Any]) -> None:
+    def _count(self, model: Any, inputs: dict[str, Any], *args: Any, **keywords: Any) -> Any:
         if self.counting:
-            self.tokens = self.tokens + keywords["attention_mask"].sum()  # read when all is over
-            self.places += keywords["attention_mask"].numel()
+            self.tokens = self.tokens + inputs["attention_mask"].sum()  # read when all is over
+            self.places += inputs["attention_mask"].numel()
+        return self._loss(model, inputs, *args, **keywords)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock once the warm-up is over."""
@@ -142,6 +146,7 @@ def knobs(options: argparse.Namespace, out: Path) -> dict[str, Any]:
         "disable_tqdm": True,
         "logging_steps": 10,
         "max_length": options.max_length,
+        "torch_compile": options.compile,
     }
 
 
@@ -197,7 +202,7 @@ def measured(
     """One run of a contender."""
     with tempfile.TemporaryDirectory() as out:
         trainer, network = contender(options, model, texts, Path(out))
-        meter = Meter(network, options.warmup)
+        meter = Meter(trainer, options.warmup)
         meter.chats = options.steps * options.batch
         trainer.add_callback(meter)
         trainer.train()
@@ -218,6 +223,7 @@ def main() -> int:
     parser.add_argument("--layers", type=int, default=4, help="of the random model")
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
     parser.add_argument("--lora", action="store_true", help="an adapter of rank 16 instead of all weights")
+    parser.add_argument("--compile", action="store_true", help="torch.compile; take a longer --warmup")
     parser.add_argument("--order", choices=("own", "random"), default="own", help="how we draw batches")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--warmup", type=int, default=4)

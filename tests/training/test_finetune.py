@@ -9,11 +9,12 @@ import pytest
 import torch
 from peft import LoraConfig
 from sklearn.metrics import roc_auc_score
+from torch._dynamo.utils import counters
 
 import tacit
 from finetune_world import clicks_log, rated_log, texts
 from tacit import methods
-from tacit.data import Signal
+from tacit.data import FeedbackLog, Roles, Signal
 from tacit.errors import ConfigError, DegenerateDataError
 from tacit.finetuning import feedback_trainer
 from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
@@ -73,6 +74,37 @@ def test_the_loss_of_a_batch_is_the_mean_of_the_methods_rows(base: Path, tmp_pat
         {name: value.transpose(0, 1) for name, value in out.items()}, obs
     )
     assert float(loss) == pytest.approx(float(rows_B.mean()), abs=1e-6)
+
+
+def test_compiled_training_has_the_losses_of_plain_training_and_is_compiled_for_any_length_at_once(
+    base: Path, tmp_path: Path
+) -> None:
+    def losses(**more: object) -> list[float]:
+        args = knobs(tmp_path, max_steps=6, logging_steps=1, holdout=0.0, **more)
+        trainer = feedback_trainer(long_and_short_log(), str(base), method="implicit_rm", args=args)
+        trainer.train()
+        return [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+
+    torch._dynamo.reset()
+    counters.clear()
+    compiled = losses(torch_compile=True, torch_compile_backend="eager")
+    assert compiled == pytest.approx(losses(), abs=1e-5)
+    assert counters["stats"]["unique_graphs"] <= 2  # for the first length, then for all
+
+
+def long_and_short_log() -> FeedbackLog:
+    """Chats of many lengths, so that every batch has its own width."""
+    prompts, responses, likes_N = texts(256)
+    longer = [" ".join([response] * (1 + i // 16)) for i, response in enumerate(responses)]
+    return FeedbackLog.from_columns(
+        {
+            "prompt": prompts,
+            "response": longer,
+            "copied": likes_N.astype(int).tolist(),
+            "slot": [i % 3 for i in range(256)],
+        },
+        Roles(signals=(Signal("copied"),), context=("slot",)),
+    )
 
 
 def test_the_reward_sees_no_context_and_the_propensity_no_text(base: Path, tmp_path: Path) -> None:
