@@ -85,9 +85,10 @@ def forward(layout: Layout, weights: Mapping[str, Tensor], x_BD: Tensor | None) 
         constant = weights["bias"][:, None, :]
         return constant[..., 0] if layout.head.scalar else constant
     depth = len(layout.hidden) + 1
-    M = weights["bias0"].shape[0]
+    M, _, H = weights["bias0"].shape
     first = x_BD @ weights["weight0"].to(x_BD.dtype)
-    h_MBH = first.to(weights["bias0"].dtype).view(x_BD.shape[0], M, -1).transpose(0, 1) + weights["bias0"]
+    # H is named: it cannot be told from no rows, which a fold of a log of one prompt has
+    h_MBH = first.to(weights["bias0"].dtype).view(-1, M, H).transpose(0, 1) + weights["bias0"]
     for i in range(1, depth):
         h_MBH = torch.baddbmm(weights[f"bias{i}"], leaky_relu(h_MBH), weights[f"weight{i}"])
     return h_MBH[..., 0] if layout.head.scalar else h_MBH
