@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tacit.errors import ConfigError
 from tacit.features import resolve_encoder
@@ -66,20 +68,47 @@ def test_padding_stands_on_the_right_and_is_masked() -> None:
     assert ids.tolist() == [[1, 2, 3, 9], [4, 9, 9, 9]] and mask.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
 
 
+@cache
+def products_keep_their_bits(precision: str) -> bool:
+    """Whether a row of a matrix product on this machine has the same bits among any number of rows.
+
+    Libraries split long sums between threads or tiles for some numbers of rows: seen on an Intel processor with AMX,
+    1,536 columns and 48 to 384 rows; never seen on AMD's.
+    """
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    generator = torch.Generator().manual_seed(0)
+    for columns, out in ((384, 384), (384, 1536), (1536, 384)):
+        x_BD = torch.randn(2048, columns, generator=generator).to(dtype)
+        w_OD = torch.randn(out, columns, generator=generator).to(dtype)
+        whole_BO = torch.nn.functional.linear(x_BD, w_OD)
+        for rows in range(8, 2048, 8):
+            if not torch.equal(torch.nn.functional.linear(x_BD[:rows], w_OD), whole_BO[:rows]):
+                return False
+    return True
+
+
+def assert_same_vectors(found: np.ndarray, expected: np.ndarray, precision: str) -> None:
+    """Bit for bit where the machine's own matrix products are; else as close as another order of its sums is."""
+    if products_keep_their_bits(precision):
+        np.testing.assert_array_equal(found, expected)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 if precision == "fp32" else 2e-3)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_vector_is_bitwise_the_same_alone_and_in_any_company(precision: str) -> None:
+def test_a_vector_is_the_same_alone_and_in_any_company(precision: str) -> None:
     encoder = load_minilm(precision)  # type: ignore[arg-type]
     together = encoder.encode(TEXTS)
-    np.testing.assert_array_equal(np.concatenate([encoder.encode([text]) for text in TEXTS]), together)
+    assert_same_vectors(np.concatenate([encoder.encode([text]) for text in TEXTS]), together, precision)
     crowd = [f"{text} {i}" for i in range(3) for text in TEXTS]
-    np.testing.assert_array_equal(encoder.encode(TEXTS + crowd)[: len(TEXTS)], together)
+    assert_same_vectors(encoder.encode(TEXTS + crowd)[: len(TEXTS)], together, precision)
 
 
 def test_texts_of_unlike_widths_in_one_pass_have_the_bits_of_a_pass_per_width() -> None:
     packed, padded = load_minilm("fp32"), load_minilm("fp32")
     vars(padded)["_packs"] = False
     assert packed._packs
-    np.testing.assert_array_equal(packed.encode(TEXTS), padded.encode(TEXTS))
+    assert_same_vectors(packed.encode(TEXTS), padded.encode(TEXTS), "fp32")
 
 
 def test_a_pass_takes_batches_in_order_up_to_its_budget_and_a_large_one_alone() -> None:
@@ -94,7 +123,6 @@ def test_a_pass_takes_batches_in_order_up_to_its_budget_and_a_large_one_alone() 
 
 
 def test_vectors_are_those_of_a_plain_transformers_computation() -> None:
-    import torch
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer, model = AutoTokenizer.from_pretrained(FOLDER), AutoModel.from_pretrained(FOLDER).eval()

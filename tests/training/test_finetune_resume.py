@@ -8,11 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -31,6 +33,15 @@ JOBS = tuple(DYING_STEP)
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prompts, responses, _ = texts()
     return tiny_causal(tmp_path_factory.mktemp("models") / "base", prompts + responses)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in the process that is killed: on some processors two threads add up in another order than one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

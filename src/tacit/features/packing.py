@@ -2,7 +2,7 @@
 
 Everything in a transformer but attention works token by token, so tokens of many texts can share its matrix products.
 A few hundred tokens fill them; the handful of texts that happen to have one width does not. Attention runs once per
-width, over texts of that width alone, so a vector has the same bits as in a batch of its own width (`batching.py`).
+width, over texts of that width alone, so a vector is that of a batch of its own width (`batching.py`).
 
 Suffixes: N texts of one width, T tokens of all of them, H attention heads, W tokens of a text, d columns of a head.
 """

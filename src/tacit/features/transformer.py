@@ -33,8 +33,8 @@ _WINDOW = 16384  # texts tokenised at a time: token lists of a whole log would n
 class TransformerEncoder:
     """A backbone, its tokenizer and the way to one vector per text.
 
-    The backbone is loaded at the first call of `encode`. On a CPU a vector is bitwise the same whatever else
-    is encoded in the same call.
+    The backbone is loaded at the first call of `encode`. On a CPU a vector does not depend on what else is
+    encoded in the same call: bit for bit where the machine's matrix products round a row alike among any others.
 
     Args:
         name: as the user gave it.
