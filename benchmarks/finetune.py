@@ -81,9 +81,8 @@ class Meter(TrainerCallback):
         self.counting = False
         self.chats = 0  # of the steps that are timed
         self._loss = trainer.compute_loss
-        trainer.compute_loss = (
-            self._count
-        )  # a hook on the network would be compiled with it, and again at every count
+        # not a hook on the network: that would be compiled with it, and again at every count
+        trainer.compute_loss = self._count
 
     def _count(self, model: Any, inputs: dict[str, Any], *args: Any, **keywords: Any) -> Any:
         if self.counting:

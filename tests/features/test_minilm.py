@@ -73,7 +73,7 @@ def products_keep_their_bits(precision: str) -> bool:
     """Whether a row of a matrix product on this machine has the same bits among any number of rows.
 
     Libraries split long sums between threads or tiles for some numbers of rows: seen on an Intel processor with AMX,
-    1,536 columns and 48 to 384 rows; never seen on AMD's.
+    1,536 columns and 48 to 384 rows; not seen on AMD's.
     """
     dtype = torch.float32 if precision == "fp32" else torch.bfloat16
     generator = torch.Generator().manual_seed(0)

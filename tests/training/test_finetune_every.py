@@ -14,6 +14,7 @@ from tacit import methods
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError
 from tacit.finetuning import feedback_trainer
+from tacit.training.log_rows import observe
 from tiny_models import tiny_causal
 
 KEYS = methods.available().keys()
@@ -47,8 +48,6 @@ def log_for(key: str) -> FeedbackLog:
 
 def known(key: str, log: FeedbackLog) -> dict[str, float] | None:
     """Those of the method's nuisances that can be said, so that the test is quick."""
-    from tacit.training.log_rows import observe
-
     made = {name for stage in methods.get(key).stages(observe(log)) for name in stage.makes}
     return {name: KNOWN[name] for name in made} if made and made <= KNOWN.keys() else None
 

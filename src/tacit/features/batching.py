@@ -4,8 +4,8 @@ Padding is what makes a transformer's output depend on the batch: a longer neigh
 sums, and in bf16 that moves a vector in the third digit. Here the width of a batch is a function of the text
 alone (its length rounded up), and only texts of the same width share a batch. What remains is the order in
 which a machine's matrix products add up: where that does not depend on the number of rows, a vector is bit for bit the
-same in any batch; where it does (seen on Intel's AMX), it moves by one rounding. `tests/features/test_minilm.py` pins
-both.
+same in any batch; where it does (seen on an Intel processor with AMX), it moves in its last digits.
+`tests/features/test_minilm.py` pins both.
 """
 
 from __future__ import annotations
