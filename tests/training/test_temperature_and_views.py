@@ -140,6 +140,25 @@ def test_a_view_gathers_the_rows_asked_for_in_their_order() -> None:
     torch.testing.assert_close(view.rows(index), view.rows(torch.arange(10))[index])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_standardised_once_are_those_standardised_batch_by_batch(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    embedding = rng.normal(2, 3, size=(4500, 70)).astype(
+        np.float16
+    )  # longer than what is standardised at a time
+    style = rng.normal(size=(4500, 3)).astype(np.float32)
+    view = View("text", (Block.fit(embedding), Block.fit(style)))
+    kept = view.keep(dtype)
+    rows = torch.from_numpy(rng.permutation(4500)[:300])
+    assert kept.kept is not None and torch.equal(kept.rows(rows, dtype), view.rows(rows, dtype))
+    other = torch.bfloat16 if dtype == torch.float32 else torch.float32
+    assert torch.equal(kept.rows(rows, other), view.rows(rows, other))
+    monkeypatch.setattr("tacit.training.views._KEPT", 4500 * 73 - 1)
+    assert view.keep(dtype) is view
+
+
 def test_a_network_starts_close_to_its_bias_and_never_equal_to_another_head() -> None:
     reward, propensity = ImplicitRM().heads(observations(torch.tensor([1.0, 0.0, 0.0, 0.0])))
     x = torch.randn(50, 20, generator=torch.Generator().manual_seed(0)) / 20**0.5

@@ -202,9 +202,10 @@ class Observations:
             label [..., B] in 0/1 and known [..., B]: False where no signal that decides it was visible.
         """
         positive = [k for k, p in enumerate(self.polarity) if p > 0]
-        chosen = positive or list(range(self.n_signals))
-        shown = self.visible_BK[..., chosen]
-        fired = ((self.signals_BK[..., chosen] > 0) & shown).any(-1)
+        signals, shown = self.signals_BK, self.visible_BK
+        if 0 < len(positive) < self.n_signals:  # choosing all of them would copy them, at every step of a fit
+            signals, shown = signals[..., positive], shown[..., positive]
+        fired = ((signals > 0) & shown).any(-1)
         label = fired if positive else ~fired
         return label.to(self.signals_BK.dtype), shown.any(-1)
 

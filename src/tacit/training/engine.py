@@ -21,7 +21,7 @@ from tacit.methods.observations import Observations
 from tacit.progress import Progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
-from tacit.training.ensemble import Ensemble, Plan, Weights, raw_logits
+from tacit.training.ensemble import Ensemble, Plan, Weights, keep_views, raw_logits
 from tacit.training.sketch import sketch
 from tacit.training.state import State
 from tacit.training.views import Views
@@ -63,6 +63,7 @@ def train(
     if progress is not None and state.epoch:
         progress.advance(state.epoch)  # resumed
     dtype = first_product_dtype(config)
+    views = {**views, **keep_views(state.layouts, views, dtype)}
     order = torch.nonzero(plan.train_MN.any(0))[:, 0]
     weight_MN = (plan.train_MN & method.counts(obs)).to(torch.float32)
     obs = replace(obs, weight_B=weight_MN)

@@ -5,7 +5,7 @@ Shapes: N rows of the log, B rows of a batch, M members, K signals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from tacit.methods.method import Method
 from tacit.training.heads import Layout, forward, join_rows, select_members
 from tacit.training.temperature import Calibration
-from tacit.training.views import Views
+from tacit.training.views import View, Views
 
 _WIDE = 64
 """Columns from which the first product is worth bfloat16; narrower inputs (context, style) stay float32."""
@@ -114,7 +114,18 @@ def raw_logits(
         if layout.head.view != "none":
             view = views[layout.head.view]
             if view.name not in gathered:
-                gathered[view.name] = view.rows(rows_B, dtype if view.width >= _WIDE else torch.float32)
+                gathered[view.name] = view.rows(rows_B, _of_width(view.width, dtype))
             x_BD = gathered[view.name]
         logits[name] = forward(layout, weights[name], x_BD)
     return logits
+
+
+def keep_views(layouts: Mapping[str, Layout], views: Views, dtype: torch.dtype) -> dict[str, View]:
+    """The views that these heads see, with small ones standardised once, as `raw_logits` with `dtype` asks for them."""
+    declared = {layout.head.view for layout in layouts.values()} - {"none"}
+    kept = {view.name: view.keep(_of_width(view.width, dtype)) for view in (views[name] for name in declared)}
+    return {name: kept[views[name].name] for name in declared}
+
+
+def _of_width(width: int, dtype: torch.dtype) -> torch.dtype:
+    return dtype if width >= _WIDE else torch.float32
