@@ -6,12 +6,15 @@ whatever the number of processes, so that a result does not depend on the machin
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ from tacit.evaluation.bench.problems import Problem
 
 MOST = 8
 """Processes that `jobs=None` starts at most: each holds a copy of torch."""
+_LOOK = 1.0
+"""Seconds after which a process looks again whether the one that started it is still there."""
 
 Part = dict[str, NDArray[Any]]
 Done = tuple[int, Part | str, tuple[str, ...]]
@@ -79,12 +84,35 @@ def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator
     # Arrays reach the workers as maps, copied when written to: torch takes them as they are.
     pool = Parallel(n_jobs=jobs, mmap_mode="c", return_as="generator_unordered")
     try:
-        yield from pool(delayed(_run)(i, todo[i], fit, folder) for i in missing)
+        yield from pool(delayed(_run_beside)(os.getpid(), i, todo[i], fit, folder) for i in missing)
     except BrokenProcessPool as error:  # killed for its memory, most often
         raise TacitError(
             f"a process that fitted one of {len(missing)} jobs is gone ({type(error).__name__}); what was finished is "
             f"kept: run the same command again with fewer than {jobs} side by side (--jobs)"
         ) from error
+
+
+def _run_beside(parent: int, i: int, job: Job, fit: Fit, folder: Path) -> Done:
+    end_with(parent)
+    return _run(i, job, fit, folder)
+
+
+@cache
+def end_with(parent: int) -> None:
+    """End this process once its parent is gone: killed, that cannot end it, and it would wait for jobs for good.
+
+    Args:
+        parent: process id. Nothing is done where it is not the parent.
+    """
+    if os.getppid() != parent:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        os._exit(1)  # from a thread; results are written whole or not at all
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(i: int, job: Job, fit: Fit, folder: Path) -> Done:
