@@ -7,6 +7,7 @@ whatever the number of processes, so that a result does not depend on the machin
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import warnings
@@ -14,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,15 @@ def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator
             yield _run(i, todo[i], fit, folder)
         return
     # Arrays reach the workers as maps, copied when written to: torch takes them as they are.
-    pool = Parallel(n_jobs=jobs, mmap_mode="c", return_as="generator_unordered")
+    pool = Parallel(
+        n_jobs=jobs,
+        mmap_mode="c",
+        return_as="generator_unordered",
+        initializer=end_with,
+        initargs=(os.getpid(),),
+    )
     try:
-        yield from pool(delayed(_run_beside)(os.getpid(), i, todo[i], fit, folder) for i in missing)
+        yield from pool(delayed(_run)(i, todo[i], fit, folder) for i in missing)
     except BrokenProcessPool as error:  # killed for its memory, most often
         raise TacitError(
             f"a process that fitted one of {len(missing)} jobs is gone ({type(error).__name__}); what was finished is "
@@ -92,19 +98,13 @@ def run_jobs(todo: Sequence[Job], fit: Fit, folder: Path, jobs: int) -> Iterator
         ) from error
 
 
-def _run_beside(parent: int, i: int, job: Job, fit: Fit, folder: Path) -> Done:
-    end_with(parent)
-    return _run(i, job, fit, folder)
-
-
-@cache
 def end_with(parent: int) -> None:
     """End this process once its parent is gone: killed, that cannot end it, and it would wait for jobs for good.
 
     Args:
-        parent: process id. Nothing is done where it is not the parent.
+        parent: process id. On Windows nothing is done: an orphan there keeps the number of its parent.
     """
-    if os.getppid() != parent:
+    if sys.platform == "win32":
         return
 
     def watch() -> None:
