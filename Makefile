@@ -22,7 +22,7 @@ help:  ## list these commands
 demo: $(RUN_STAMP)  ## install if needed, then fit every method to a log whose truth is known and compare them
 	@$(BIN)/tacit demo $(ARGS)
 
-# A worker per core (a worker takes up to 2 GB: no more than four), each with one thread: nothing waits for another.
+# A worker per core, no more than four because each loads torch, with one thread each: nothing waits for another.
 # `make test ARGS="-n 0 tests/data"` runs in one process; --pdb does so by itself.
 test: $(DEV_STAMP)  ## install if needed, then run all tests, doctests and the examples in the docs
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)

@@ -145,9 +145,8 @@ def test_rows_standardised_once_are_those_standardised_batch_by_batch(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
-    embedding = rng.normal(2, 3, size=(4500, 70)).astype(
-        np.float16
-    )  # longer than what is standardised at a time
+    # more rows than are standardised at a time
+    embedding = rng.normal(2, 3, size=(4500, 70)).astype(np.float16)
     style = rng.normal(size=(4500, 3)).astype(np.float32)
     view = View("text", (Block.fit(embedding), Block.fit(style)))
     kept = view.keep(dtype)

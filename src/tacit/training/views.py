@@ -1,8 +1,8 @@
 """What a head may look at: columns of one or more arrays, gathered and standardised batch by batch.
 
 The arrays stay as they are (float16 embeddings, possibly memory-mapped): a batch is gathered, brought to mean 0
-and deviation 1 in float32, and handed on. The embeddings are never held twice; only of a small log, where
-that takes less than the libraries' code, are the standardised rows kept for a training, which reads them many times.
+and deviation 1 in float32, and handed on. The embeddings are never held twice; only of a small log (`View.keep`)
+are the standardised rows kept beside them for a training, which reads them many times.
 """
 
 from __future__ import annotations
