@@ -62,3 +62,8 @@ def test_the_two_sentences_carry_the_figures_of_the_table() -> None:
         assert figure in first
     for figure in ("70%", "80%"):
         assert figure in second
+
+
+def test_the_number_of_processes_changes_no_digit() -> None:
+    beside = run_demo(2, encoder="hashing:64", limit=40, config=TINY, jobs=2)
+    assert json.dumps(beside.to_json()) == json.dumps(tiny().to_json())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tacit.cli.options import Cache, Encoder, Json, Quiet
+from tacit.cli.options import Cache, Encoder, Jobs, Json, Quiet
 from tacit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,14 +70,7 @@ def bench(
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Smaller budget for a quick look; default as in the docs.")
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Fits side by side; one per core by default. Results do not depend on it.",
-            metavar="N",
-        ),
-    ] = None,
+    jobs: Jobs = None,
     encoder: Encoder = "minilm",
     cache: Cache = None,
     json: Json = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tacit.cli.options import Cache, Encoder, Json, Quiet
+from tacit.cli.options import Cache, Encoder, Jobs, Json, Quiet
 
 _COLUMNS = ("method", "within-prompt accuracy", "AUROC", "Brier", "ECE", "liked (estimate)")
 
@@ -16,6 +16,7 @@ def demo(
     questions: Annotated[
         int | None, typer.Option(min=20, help="At most this many questions, for a quick look.")
     ] = None,
+    jobs: Jobs = None,
     encoder: Encoder = "minilm",
     cache: Cache = None,
     json: Json = False,
@@ -28,7 +29,9 @@ def demo(
     from tacit.evaluation.demo import METRICS, run_demo
 
     notes.release()
-    result = run_demo(seeds, encoder=encoder, limit=questions, store=open_store(cache), quiet=quiet or json)
+    result = run_demo(
+        seeds, encoder=encoder, limit=questions, store=open_store(cache), jobs=jobs, quiet=quiet or json
+    )
     if json:
         print_json(result.to_json())
         return

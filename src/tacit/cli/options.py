@@ -54,6 +54,12 @@ MaxBad = Annotated[
 Encoder = Annotated[
     str, typer.Option(help="minilm, hashing, hashing:256, or a Hugging Face id or path.", metavar="NAME")
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Fits side by side; one per core by default. Results do not depend on it.", metavar="N"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 Cache = Annotated[

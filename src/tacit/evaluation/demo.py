@@ -6,7 +6,9 @@ own preferences and clicks on the same answers; the ensembles of all seeds are t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from tacit import methods
+from tacit.errors import IdentificationWarning
 from tacit.evaluation.metrics import auroc, brier, ece, within_prompt_accuracy
+from tacit.evaluation.side_by_side import processes, side_by_side
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
 from tacit.methods import Method, Observations
-from tacit.model import PropensityFeatures
+from tacit.model import Inputs, PropensityFeatures, Scalings
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
-from tacit.training.selection import grouped_folds, roster, teams, train_best
+from tacit.training.selection import Roster, grouped_folds, roster, teams, train_best
 from tacit.worlds import demo_world
 
 METRICS = ("within_prompt_accuracy", "auroc", "brier", "ece", "base_rate")
@@ -109,6 +113,38 @@ def _percent(row: DemoRow) -> str:
     return f"{row.mean('within_prompt_accuracy'):.0%}"
 
 
+@dataclass(frozen=True)
+class _Contender:
+    name: str
+    method: Method
+    form: PropensityFeatures = "context"
+
+
+_CONTENDERS = (
+    _Contender("constant", methods.Constant()),
+    _Contender("length", methods.Length()),
+    _Contender("naive", methods.Naive()),
+    _Contender("implicit_rm_published", methods.ImplicitRM(), "text"),
+    _Contender("implicit_rm", methods.ImplicitRM()),
+    _Contender("oracle", methods.Oracle()),
+)
+"""In the order of the table."""
+_BEGUN = ("implicit_rm", "implicit_rm_published", "oracle", "naive", "length", "constant")
+"""In the order of fitting: the longest first, so that no process is left alone with it at the end."""
+
+
+@dataclass(frozen=True)
+class _Log:
+    """What every contender reads: features of all rows, the copies of all seeds, who trains on what."""
+
+    inputs: Inputs
+    scalings: Scalings
+    observed: Observations
+    liked_SN: torch.Tensor
+    everyone: Roster
+    test_N: NDArray[np.bool_]
+
+
 def run_demo(
     seeds: int = 5,
     *,
@@ -116,6 +152,7 @@ def run_demo(
     limit: int | None = None,
     store: EmbeddingStore | None = None,
     config: TrainingConfig | None = None,
+    jobs: int | None = 1,
     quiet: bool = True,
 ) -> DemoResult:
     """Build the world, fit every method for every seed, and judge them on questions they never saw.
@@ -126,53 +163,65 @@ def run_demo(
         limit: at most this many questions, for a quick look.
         store: embedding cache.
         config: training knobs.
+        jobs: processes that fit side by side; None takes one per core. Results do not depend on it.
         quiet: no progress bars.
+
+    Raises:
+        ConfigError: fewer than one seed or job.
     """
     config = config or TrainingConfig()
+    at_once = processes(jobs)
     world = demo_world(seeds, limit=limit)
     groups_N = world.log.prompt_codes()
     test_N = grouped_folds(groups_N, _TEST_FOLDS, config.seed) == 0
-    prepared = prepare(world.log, encoder, store=store, quiet=quiet)
     clicks = torch.from_numpy(world.clicks_SN).to(torch.float32)[..., None]
-    observed = Observations(clicks, torch.ones_like(clicks, dtype=torch.bool), (1,))
-    liked = torch.from_numpy(world.truth.liked_SN).to(torch.float32)
-    clean = Observations(
-        observed.signals_BK, observed.visible_BK, (1,), liked, torch.ones_like(liked, dtype=torch.bool)
+    prepared = prepare(world.log, encoder, store=store, quiet=quiet)
+    seen = _Log(
+        prepared.inputs,
+        prepared.scalings,
+        Observations(clicks, torch.ones_like(clicks, dtype=torch.bool), (1,)),
+        torch.from_numpy(world.truth.liked_SN).to(torch.float32),
+        teams(
+            roster(groups_N, config.members, config.seed),
+            torch.from_numpy(~test_N).expand(seeds, -1),
+            seeds=range(seeds),
+        ),
+        test_N,
     )
-    everyone = teams(
-        roster(groups_N, config.members, config.seed),
-        torch.from_numpy(~test_N).expand(seeds, -1),
-        seeds=range(seeds),
-    )
-    team_M = torch.tensor(everyone.team)
-    contenders: list[tuple[str, Method, PropensityFeatures]] = [
-        ("constant", methods.Constant(), "context"),
-        ("length", methods.Length(), "context"),
-        ("naive", methods.Naive(), "context"),
-        ("implicit_rm_published", methods.ImplicitRM(), "text"),
-        ("implicit_rm", methods.ImplicitRM(), "context"),
-        ("oracle", methods.Oracle(), "context"),
-    ]
-    rows = []
-    with progress("fitting", len(contenders), quiet=quiet) as bar:
-        for name, method, form in contenders:
-            views = prepared.scalings.views(prepared.inputs, form)
-            obs = (clean if method.reads_gold else observed).members(team_M)
-            ensembles, _ = train_best(method, views, obs, everyone, config)
-            tested = torch.from_numpy(np.flatnonzero(test_N))
+    todo = sorted(_CONTENDERS, key=lambda one: _BEGUN.index(one.name))
+    rows: dict[str, DemoRow] = {}
+    with progress("fitting", len(todo), quiet=quiet) as bar:
+        for i, scores_Sn, told in side_by_side(partial(_fit, log=seen, config=config), todo, at_once):
+            one = todo[i]
+            for warning in told:
+                warnings.warn(f"{one.name}: {warning}", IdentificationWarning, stacklevel=2)
             by_seed: dict[str, list[float]] = {metric: [] for metric in METRICS}
-            for seed, ensemble in enumerate(ensembles):
-                score_n = ensemble.rewards(method, views, tested).mean(0).numpy().astype(np.float64)
-                _judge(by_seed, score_n, world.truth.liked_SN[seed][test_N], groups_N[test_N])
-            rows.append(DemoRow(name, "oracle" if method.reads_gold else "honest", by_seed))
-            bar.advance(1, name)
+            for score_n, liked_N in zip(scores_Sn, world.truth.liked_SN, strict=True):
+                _judge(by_seed, score_n, liked_N[test_N], groups_N[test_N])
+            rows[one.name] = DemoRow(one.name, "oracle" if one.method.reads_gold else "honest", by_seed)
+            bar.advance(1, one.name)
     return DemoResult(
-        rows,
+        [rows[one.name] for one in _CONTENDERS],
         true_base_rate=float(world.truth.liked_SN[:, test_N].mean()),
         click_rate=float(world.clicks_SN[:, test_N].mean()),
         responses=len(world.log),
         prompts=len(set(groups_N.tolist())),
     )
+
+
+def _fit(one: _Contender, log: _Log, config: TrainingConfig) -> NDArray[np.float64]:
+    """Test scores of one contender for every seed [S, n]."""
+    views = log.scalings.views(log.inputs, one.form)
+    obs = log.observed
+    if one.method.reads_gold:
+        obs = replace(obs, gold_B=log.liked_SN, gold_known_B=torch.ones_like(log.liked_SN, dtype=torch.bool))
+    obs = obs.members(torch.tensor(log.everyone.team))
+    ensembles, _ = train_best(one.method, views, obs, log.everyone, config)
+    tested = torch.from_numpy(np.flatnonzero(log.test_N))
+    scores_Sn: NDArray[np.float64] = np.stack(
+        [e.rewards(one.method, views, tested).mean(0).numpy().astype(np.float64) for e in ensembles]
+    )
+    return scores_Sn
 
 
 def _judge(

@@ -27,7 +27,8 @@ from tacit.errors import IdentificationWarning
 from tacit.evaluation.bench.contenders import Contender, contenders, refusal
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
 from tacit.evaluation.bench.suites import SUITES, Case
-from tacit.evaluation.bench.workers import Job, Part, processes, run_jobs
+from tacit.evaluation.bench.workers import Job, Part, run_jobs
+from tacit.evaluation.side_by_side import processes
 from tacit.evaluation.table import Protocol
 from tacit.features import EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
@@ -172,7 +173,8 @@ def run_bench(
     doubts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     with shared, progress(f"suite {suite}", len(unique), quiet=quiet) as bar:
         fit = partial(fit_seeds, config=config)
-        for i, part, told in run_jobs([job for _, job in unique], fit, folder, processes(jobs)):
+        everything = [job for _, job in unique]
+        for i, part, told in run_jobs(everything, fit, folder, processes(jobs), scratch=Path(shared.name)):
             case, job = unique[i]
             if told:  # by every seed and stage; one of them says it
                 more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
