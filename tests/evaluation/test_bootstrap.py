@@ -132,3 +132,54 @@ def test_any_metric_of_rows_can_carry_an_interval(data):
     scores, target, groups = data
     interval = bootstrap(lambda rows: ece(scores[rows], target[rows]), groups, draws=50)
     assert 0 <= interval.low <= interval.high <= 1
+
+
+def accuracy_of_drawn_units(scores, target, groups, units, times):
+    """By brute force: pairs of a unit count as often as it was drawn, pairs of two units as often as both."""
+    shares = []
+    for prompt in np.unique(groups):
+        rows = np.flatnonzero(groups == prompt)
+        whole = len(set(units[rows])) == 1
+        right = total = 0.0
+        for a in rows:
+            for b in rows:
+                if target[a] > target[b]:
+                    apart = units[a] != units[b]
+                    weight = times[units[a]] * (times[units[b]] if apart else 1)
+                    total += weight
+                    right += weight * ((scores[a] > scores[b]) + (scores[a] == scores[b]) / 2)
+        if total:
+            shares += [right / total] * (times[units[rows[0]]] if whole else 1)
+    return np.mean(shares)
+
+
+def test_where_users_share_prompts_their_pairs_are_drawn_with_them(data):
+    scores, target, groups = data
+    units = np.random.default_rng(4).integers(0, 12, len(groups))
+    units[groups < 110] = groups[groups < 110] - 100  # some prompts are one user's alone
+    (weights,) = _row_weights(units, 30, seed=1)
+    fast = weighted_within_prompt(scores, target, groups, units).over(weights)
+    for d, row_weights in enumerate(weights.astype(int)):
+        times = {unit: row_weights[units == unit][0] for unit in set(units)}
+        assert fast[d] == pytest.approx(accuracy_of_drawn_units(scores, target, groups, units, times))
+    assert weighted_within_prompt(scores, target, groups, units).over(np.ones((1, 200)))[0] == pytest.approx(
+        within_prompt_accuracy(scores, target, groups)
+    )
+
+
+def test_prompts_that_all_users_answer_have_an_interval_as_wide_as_users_differ():
+    rng = np.random.default_rng(0)
+    users, prompts = np.repeat(np.arange(40), 12), np.tile(np.arange(12), 40)
+    found = []
+    for _ in range(60):
+        taste = rng.normal(size=40)[users]
+        target = (rng.random(480) < 1 / (1 + np.exp(-taste))).astype(float)
+        scores = taste * (np.arange(40) < 20)[users] + rng.normal(size=480)
+        found.append((scores, target))
+    spread = np.std([within_prompt_accuracy(s, t, prompts) for s, t in found])
+    widths = [
+        (interval.high - interval.low) / 3.92
+        for s, t in found[:8]
+        for interval in [bootstrap(weighted_within_prompt(s, t, prompts, users), users, draws=200)]
+    ]
+    assert 0.7 < np.mean(widths) / spread < 1.4

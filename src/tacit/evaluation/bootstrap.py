@@ -22,7 +22,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tacit.errors import DataError
-from tacit.evaluation.metrics import FloatArray, IntArray, Numbers, check_binary, checked, pair_shares
+from tacit.evaluation.metrics import (
+    FloatArray,
+    IntArray,
+    Numbers,
+    check_binary,
+    checked,
+    group_index,
+    ordered_pairs,
+    pair_shares,
+)
 
 _CELLS = 4_000_000
 """Row weights held at once: 32 MB of float64."""
@@ -137,15 +146,53 @@ def weighted_mean(values: Numbers) -> Weighted:
     return Weighted(over)
 
 
-def weighted_within_prompt(scores: Numbers, target: Numbers, groups: Numbers) -> Weighted:
-    """Make the within-prompt accuracy of `tacit.evaluation.metrics` ready for resampling."""
-    shares_G, first_G = pair_shares(scores, target, groups)
-    defined_G = ~np.isnan(shares_G)
-    shares_G, first_G = shares_G[defined_G], first_G[defined_G]
+def weighted_within_prompt(
+    scores: Numbers, target: Numbers, groups: Numbers, units: Numbers | None = None
+) -> Weighted:
+    """Make the within-prompt accuracy of `tacit.evaluation.metrics` ready for resampling.
+
+    Args:
+        scores: [N] probabilities or logits.
+        target: [N] gold labels, 0/1 or graded.
+        groups: [N] the prompt of each row.
+        units: [N] what is drawn, if that is something else, such as users. A prompt whose rows are all of one unit
+            counts as often as it was drawn. Of one that several units share, each pair counts as often as its rows were
+            drawn (w_i·w_j; w where both are of one unit), and the prompt once if any pair is left: its own luck is part
+            of the interval then. Time goes with the number of such pairs.
+    """
+    s_N, t_N = checked(scores, target)
+    shares_G, first_G = pair_shares(s_N, t_N, groups)
+    g_N, _ = group_index(groups, len(s_N))
+    unit_N, _ = group_index(groups if units is None else units, len(s_N))
+    shared_G = np.zeros(len(first_G), dtype=bool)
+    shared_G[g_N[unit_N != unit_N[first_G][g_N]]] = True
+    whole_G = ~shared_G & ~np.isnan(shares_G)
+    whole_shares_G, whole_first_G = shares_G[whole_G], first_G[whole_G]
+    across = np.flatnonzero(shared_G[g_N])  # rows of shared prompts
 
     def over(weights_DN: FloatArray) -> FloatArray:
-        weights_DG = weights_DN[:, first_G]
-        return _ratio(weights_DG @ shares_G, weights_DG.sum(axis=1))
+        weights_DG = weights_DN[:, whole_first_G]
+        top_D, bottom_D = weights_DG @ whole_shares_G, weights_DG.sum(axis=1)
+        if len(across):
+            right_DG = np.zeros((len(weights_DN), len(first_G)))
+            pairs_DG = np.zeros_like(right_DG)
+            for pairs in ordered_pairs(s_N[across], t_N[across], g_N[across]):
+                if not len(pairs.group_P):
+                    continue
+                first_P, second_P = across[pairs.first_P], across[pairs.second_P]
+                weight_DP = weights_DN[:, first_P]
+                apart_P = unit_N[first_P] != unit_N[second_P]
+                weight_DP = np.where(apart_P, weight_DP * weights_DN[:, second_P], weight_DP)
+                starts = np.flatnonzero(np.r_[True, np.diff(pairs.group_P) != 0])
+                own_G = pairs.group_P[starts]
+                pairs_DG[:, own_G] += np.add.reduceat(weight_DP, starts, axis=1)
+                right_DG[:, own_G] += np.add.reduceat(weight_DP * pairs.right_P, starts, axis=1)
+            some_DG = pairs_DG > 0
+            top_D = top_D + np.divide(right_DG, pairs_DG, out=np.zeros_like(right_DG), where=some_DG).sum(
+                axis=1
+            )
+            bottom_D = bottom_D + some_DG.sum(axis=1)
+        return _ratio(top_D, bottom_D)
 
     return Weighted(over)
 

@@ -17,6 +17,8 @@ Legend: N rows, P pairs, G prompts, S seeds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -77,25 +79,51 @@ def pair_shares(scores: Numbers, target: Numbers, groups: Numbers) -> tuple[Floa
         of one row of each prompt [G].
     """
     s_N, t_N = checked(scores, target)
-    g_N, first_G = _group_index(groups, len(s_N))
+    g_N, first_G = group_index(groups, len(s_N))
+    right_G, pairs_G = np.zeros(len(first_G)), np.zeros(len(first_G))
+    for pairs in ordered_pairs(s_N, t_N, g_N):
+        np.add.at(pairs_G, pairs.group_P, 1.0)
+        np.add.at(right_G, pairs.group_P, pairs.right_P)
+    with np.errstate(invalid="ignore"):
+        return right_G / pairs_G, first_G
+
+
+@dataclass(frozen=True)
+class OrderedPairs:
+    """Some pairs of rows of one group whose targets differ, in the order of their groups.
+
+    Attributes:
+        first_P, second_P: rows.
+        group_P: their group.
+        right_P: 1 where the scores have the order of the targets, ½ where they tie, else 0.
+    """
+
+    first_P: IntArray
+    second_P: IntArray
+    group_P: IntArray
+    right_P: FloatArray
+
+
+def ordered_pairs(s_N: FloatArray, t_N: FloatArray, g_N: IntArray) -> Iterator[OrderedPairs]:
+    """Yield every pair once, a few at a time.
+
+    Each row is compared with the one `step` places further, for growing steps: time goes with the number of pairs, but
+    memory stays at N, so that one prompt with thousands of answers does no harm.
+    """
     order_N = np.argsort(g_N, kind="stable")
     s_N, t_N, g_N = s_N[order_N], t_N[order_N], g_N[order_N]
-    right_G, pairs_G = np.zeros(len(first_G)), np.zeros(len(first_G))
-    # Compare each row with the one `step` places further, for growing steps: time goes with the number of
-    # pairs, but memory stays at N, so that one prompt with thousands of answers does no harm.
     left_P = np.arange(len(g_N))
     step = 1
     while len(left_P):
         left_P = left_P[left_P + step < len(g_N)]
         left_P = left_P[g_N[left_P] == g_N[left_P + step]]
-        by_target_P = np.sign(t_N[left_P] - t_N[left_P + step])
-        by_score_P = np.sign(s_N[left_P] - s_N[left_P + step])
-        differs_P = by_target_P != 0
-        np.add.at(pairs_G, g_N[left_P], differs_P)
-        np.add.at(right_G, g_N[left_P], differs_P * (1 + by_target_P * by_score_P) / 2)
+        differs_P = left_P[t_N[left_P] != t_N[left_P + step]]
+        by_target_P = np.sign(t_N[differs_P] - t_N[differs_P + step])
+        by_score_P = np.sign(s_N[differs_P] - s_N[differs_P + step])
+        yield OrderedPairs(
+            order_N[differs_P], order_N[differs_P + step], g_N[differs_P], (1 + by_target_P * by_score_P) / 2
+        )
         step += 1
-    with np.errstate(invalid="ignore"):
-        return right_G / pairs_G, first_G
 
 
 def auroc(scores: Numbers, target: Numbers) -> float:
@@ -201,7 +229,7 @@ def best_of_n_regret(scores: Numbers, target: Numbers, groups: Numbers) -> float
         0.5
     """
     s_N, t_N = checked(scores, target)
-    g_N, first_G = _group_index(groups, len(s_N))
+    g_N, first_G = group_index(groups, len(s_N))
     best_s_G, best_t_G = np.full(len(first_G), -np.inf), np.full(len(first_G), -np.inf)
     np.maximum.at(best_s_G, g_N, s_N)
     np.maximum.at(best_t_G, g_N, t_N)
@@ -223,7 +251,7 @@ def grpo_agreement(scores: Numbers, target: Numbers, groups: Numbers) -> float:
         1.0
     """
     s_N, t_N = checked(scores, target)
-    g_N, first_G = _group_index(groups, len(s_N))
+    g_N, first_G = group_index(groups, len(s_N))
     size_G = np.bincount(g_N, minlength=len(first_G))
 
     def centred(x_N: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -371,7 +399,7 @@ def checked(scores: Numbers, target: Numbers) -> tuple[FloatArray, FloatArray]:
     return s_N, t_N
 
 
-def _group_index(groups: Numbers, rows: int) -> tuple[IntArray, IntArray]:
+def group_index(groups: Numbers, rows: int) -> tuple[IntArray, IntArray]:
     """Number the groups from 0 [N]; give the first row of each [G]."""
     groups = np.asarray(groups)
     if groups.shape != (rows,):

@@ -139,7 +139,9 @@ def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
     if order is not None:
         known = np.isfinite(order)
         measures["within_prompt_accuracy"] = (
-            weighted_within_prompt(p.score_N[known], order[known], truth.prompts_N[known]),
+            weighted_within_prompt(
+                p.score_N[known], order[known], truth.prompts_N[known], truth.units_N[known]
+            ),
             truth.units_N[known],
         )
     if truth.gold_N is not None:
