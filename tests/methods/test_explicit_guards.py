@@ -25,6 +25,7 @@ from tacit.methods.mrdr import MRDR
 from tacit.methods.multi_ips import MultiIPS
 from tacit.methods.naive_observed import NaiveObserved
 from tacit.methods.stable_dr import StableDR
+from tacit.methods.stages import Surrogate
 
 COLUMNS: dict[str, Callable[[int], Tensor]] = {
     "p": lambda rows: uniform(0.01, 1, 12, rows),
@@ -106,3 +107,24 @@ def test_no_stage_estimates_what_is_known() -> None:
     for stage in (CausalDR().stages(known)[1], DR().stages(obs)[1]):
         assert stage.makes == ("noisy",)  # no rates are read off: flat scores would be refused in vain
         assert set(stage.method.nuisances({"surrogate": torch.zeros(3)}, obs)) == {"noisy"}
+
+
+@pytest.mark.parametrize("given", ["parameter", "column"])
+def test_a_known_rate_and_an_estimated_one_have_to_leave_a_signal_together(given: str) -> None:
+    score = torch.linspace(-1.5, 1.5, 200)  # anchors near .2 and .8: about .2 for the unknown rate
+    labels = observations((torch.sigmoid(score) > 0.5).double())
+    for known, fine in ((0.3, True), (0.85, False)):
+        surrogate = Surrogate(rho01=known if given == "parameter" else None)
+        obs = labels if given == "parameter" else labels.with_columns(rho01=torch.tensor([known]))
+        if fine:
+            made = surrogate.nuisances({"surrogate": score}, obs)
+            assert float(made["rho01"]) == pytest.approx(known) and 0.1 < float(made["rho10"]) < 0.3
+        else:
+            with pytest.raises(IdentificationError, match=r"rho01=0\.85 and rho10=0\.19.*inverted"):
+                surrogate.nuisances({"surrogate": score}, obs)
+
+
+def test_a_corrected_method_hands_the_rate_that_it_knows_to_the_stage_that_estimates_the_other() -> None:
+    obs = observations(torch.tensor([1.0, 0.0]))
+    stages = [stage.method for stage in CausalIPS(rho01=0.4).stages(obs)]
+    assert any(isinstance(stage, Surrogate) and stage.rho01 == 0.4 for stage in stages)

@@ -83,7 +83,8 @@ class NoiseCorrected(Explicit):
         unknown = tuple(name for name in ("rho01", "rho10") if self._known(name, obs) is None)
         makes = (*(name for name in needed if name not in obs.columns), *unknown)
         rule = self.noise if unknown else None
-        return (Stage(Surrogate(rule, self.quantile), makes),) if makes else ()
+        surrogate = Surrogate(rule, self.quantile, self.rho01, self.rho10)
+        return (Stage(surrogate, makes),) if makes else ()
 
     def _known(self, name: str, obs: Observations) -> Tensor | float | None:
         rate: float | None = getattr(self, name)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tacit.methods.method import Head, Logits, Method, Setting, mean_rate, refuse_degenerate
 from tacit.methods.nuisances import noise_rates
+from tacit.methods.nuisances.rates import NoiseRates
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import bce, logit
 
@@ -27,10 +28,15 @@ class Surrogate(Method):
         rule: how noise rates are read off the out-of-fold surrogate; see `tacit.methods.nuisances`. None: they are
             not asked for, and no columns `rho01` and `rho10` are made.
         quantile: of the anchors, for `rule="quantile_anchor"`.
+        rho01: the rate that is known, if one is; a column of that name is read as well. An estimate of the other has to
+            leave a signal beside it (guard G5).
+        rho10: the same.
     """
 
     rule: NoiseRule | None = "quantile_anchor"
     quantile: float = 0.97
+    rho01: float | None = None
+    rho10: float | None = None
 
     key: ClassVar[str] = "surrogate"
     setting: ClassVar[Setting] = "explicit"
@@ -63,7 +69,11 @@ class Surrogate(Method):
         return bce(logits["surrogate"], obs.explicit()[0])
 
     def nuisances(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
-        """`noisy` [B], `rho01` [1] and `rho10` [1]."""
+        """`noisy` [B], `rho01` [1] and `rho10` [1].
+
+        Raises:
+            IdentificationError: the rates, known or estimated, add up to 1 or more.
+        """
         s_B = torch.sigmoid(logits["surrogate"])
         if self.rule is None:
             return {"noisy": s_B}
@@ -77,8 +87,16 @@ class Surrogate(Method):
             rates = noise_rates.confident_learning(s_N[labelled], r_B.numpy()[labelled])
         else:
             rates = noise_rates.dual_t(s_N[labelled], r_B.numpy()[labelled])
-        return {
-            "noisy": s_B,
-            "rho01": torch.tensor([rates.rho01]),
-            "rho10": torch.tensor([rates.rho10]),
-        }
+        rho01, rho10 = (
+            self._known(name, obs, estimate)
+            for name, estimate in (("rho01", rates.rho01), ("rho10", rates.rho10))
+        )
+        if (rho01, rho10) != (rates.rho01, rates.rho10):
+            NoiseRates(rho01, rho10)
+        return {"noisy": s_B, "rho01": torch.tensor([rho01]), "rho10": torch.tensor([rho10])}
+
+    def _known(self, name: str, obs: Observations, estimate: float) -> float:
+        rate: float | None = getattr(self, name)
+        if rate is not None:
+            return rate
+        return float(obs.columns[name]) if name in obs.columns else estimate
