@@ -200,3 +200,35 @@ def test_naive_reads_any_positive_signal_and_skips_rows_where_none_was_visible()
     single = observations(column(1, NAN))
     found = Naive().log_likelihood({"reward": column(2.0, 2.0)}, single)
     assert found is not None and found[1] == 0  # as everywhere: a missing signal contributes nothing
+
+
+@pytest.mark.parametrize(
+    "key", ["upu", "nnpu", "vpu", "pu_balanced", "wmf", "elkan_noto", "sar_ipw", "rel_mf", "sar_em"]
+)
+def test_silence_after_complaints_alone_is_no_sure_like(key: str) -> None:
+    obs = observations(column(1, 0, 0, NAN), polarity=(-1,))
+    with pytest.raises(DegenerateDataError, match=f"{key}: found negative signals alone.*latent_ml"):
+        methods.get(key).check(obs)
+
+
+@pytest.mark.parametrize("key", ["recrec_i", "recrec_f", "ubpr", "cubpr", "upl", "counter_if"])
+def test_nor_is_it_where_activity_is_estimated(key: str) -> None:
+    obs = observations(column(1, 0, 0, 1), polarity=(-1,), groups=torch.tensor([0, 0, 1, 1]))
+    with pytest.raises(DegenerateDataError, match=f"{key}: found negative signals alone"):
+        methods.get(key).check(obs)
+
+
+@pytest.mark.parametrize("clip", [0.0, -0.1, 7.0, NAN])
+@pytest.mark.parametrize(
+    "key", ["sar_ipw", "rel_mf", "rel_mf_noclip", "upl", "cubpr", "ips_bt", "ips", "causal_ips"]
+)
+def test_a_clip_that_is_no_propensity_is_refused(key: str, clip: float) -> None:
+    with pytest.raises(
+        ConfigError, match=f"method {key}: clip is .*, expected a propensity above 0 and at most 1"
+    ):
+        methods.get(key, {"clip": clip})
+
+
+def test_the_diagnosis_of_ips_bt_is_of_its_own_clip() -> None:
+    (stage,) = methods.IPSBT(clip=0.3).stages(observations(column(1, 0)))
+    assert stage.method.parameters()["clip"] == 0.3

@@ -296,6 +296,8 @@ def test_sharpening_keeps_certainty_and_moves_the_rest_away_from_one_half() -> N
     found = sharpened(s, 0.5)
     assert found[:3].tolist() == [0.0, 1.0, 0.5] and float(found[3]) < 0.2 and float(found[4]) > 0.8
     torch.testing.assert_close(sharpened(s, 1.0), s, **EXACT)
+    cold = sharpened(torch.tensor([0.0, 0.3, 0.5, 0.7, 1.0]), 0.001)  # both powers underflow
+    assert cold.tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
 
 
 def test_bad_label_perturbation_turns_exactly_the_labels_with_a_margin_beyond_its_inverse() -> None:

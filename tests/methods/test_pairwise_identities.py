@@ -392,3 +392,15 @@ def test_the_pointwise_relevance_has_the_clean_risk_and_is_judged_by_the_likelih
     wanted = -(R * E * click.log() + (1 - R * E) * (1 - click).log())
     torch.testing.assert_close(judged, wanted, rtol=0, atol=1e-12)
     assert torch.equal(Relevance().nuisances({"reward": F}, obs)["relevance"], torch.sigmoid(F))
+
+
+def test_strata_are_taken_within_each_fold_of_a_cross_fitting() -> None:
+    """Four slots whose exposure every fold puts at a level of its own: no fold is a stratum."""
+    slot = torch.arange(400) % 4
+    fold = torch.arange(400) // 80
+    exposure = slot.double() + 0.01 * fold
+    obs = observations(torch.zeros(400), columns={"fold": fold.float()})
+    made = Strata(0.2, 0.1).nuisances({"exposure": exposure}, obs)["stratum"]
+    for f in range(5):
+        assert int((made[fold == f] == HU).sum()) == 8 and int((made[fold == f] == HE).sum()) == 16
+    assert set(slot[made == HU].tolist()) == {0} and set(slot[made == HE].tolist()) == {3}

@@ -209,3 +209,10 @@ def test_content_blind_baselines_see_what_they_are_named_after() -> None:
         ContextOnly(), no_context, observations(torch.from_numpy(clicks).float()), roster(groups, 2, 0), QUICK
     )
     assert np.ptp(fitted[0][0].rewards(ContextOnly(), no_context, torch.arange(9)).numpy()[0]) == 0
+
+
+def test_prior_and_frequency_follow_from_each_other_and_only_one_is_taken() -> None:
+    obs = observations(torch.tensor([1.0, 0.0, 0.0]), columns={"frequency": torch.tensor([0.9])})
+    with pytest.raises(ConfigError, match="prior and frequency are both given"):
+        ElkanNoto(prior=0.5).check(obs)
+    ElkanNoto().check(obs)

@@ -140,7 +140,7 @@ def test_predictions_are_the_more_likely_class() -> None:
 class Reader(Naive):
     """Naive, but takes whatever it is handed."""
 
-    reads: ClassVar[tuple[str, ...]] = ("p", "e", "noisy", "prior", "rho01", "rho10")
+    reads: ClassVar[tuple[str, ...]] = ("p", "e", "noisy", "prior", "rho01", "rho10", "flip_rate", "clicked")
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def test_what_the_caller_knows_is_kept_although_the_stage_runs_for_the_rest() ->
         (
             {"propensity": 0.5},
             ConfigError,
-            "naive does not read the nuisance 'propensity'.* reads e, noisy, p, ",
+            "naive does not read the nuisance 'propensity'.* reads clicked, e, flip_rate, ",
         ),
         ({"p": [0.5, 0.5]}, DataError, r"p has shape \(2,\), expected one number, or 300"),
         ({"p": [0.0] * 300}, DataError, "p, row 0: found 0, expected a probability above 0"),
@@ -202,6 +202,8 @@ def test_what_the_caller_knows_is_kept_although_the_stage_runs_for_the_rest() ->
         ({"noisy": -0.1}, DataError, "from 0 to 1"),
         ({"prior": [0.5] * 300}, DataError, "expected one number"),
         ({"e": "often"}, DataError, "not numbers"),
+        ({"flip_rate": 1.5}, DataError, "flip_rate, row 0: found 1.5, expected a probability from 0 to 1"),
+        ({"clicked": 7}, DataError, "clicked, row 0: found 7"),
         ({"rho01": 0.6, "rho10": 0.4}, IdentificationError, "add up to 1, expected less"),
     ],
 )

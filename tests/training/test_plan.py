@@ -9,11 +9,24 @@ import pytest
 import torch
 
 from tacit.errors import ConfigError
-from tacit.methods import IPS, UBPR, UPL, CausalIPS, Method, MultiDR, MultiIPS, observations
+from tacit.methods import (
+    BPR,
+    IPS,
+    NNPU,
+    UBPR,
+    UPL,
+    UPU,
+    VPU,
+    CausalIPS,
+    Method,
+    MultiDR,
+    MultiIPS,
+    observations,
+)
 from tacit.methods.cubpr import CUBPR
 from tacit.training import HeadEstimator, TrainingConfig
 from tacit.training.engine import batches
-from tacit.training.selection import _plan, roster
+from tacit.training.selection import _plan, _recalibrated, roster
 
 ROWS = 100
 FOLDS = roster(np.arange(ROWS), 5, 0).fold_N.numpy()
@@ -76,3 +89,38 @@ def test_a_step_holds_the_groups_that_start_in_its_window() -> None:
     groups = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 3])
     steps = batches(torch.arange(11), 4, groups)
     assert [sorted(set(groups[rows].tolist())) for rows in steps] == [[0, 1], [2], [3]]
+
+
+@pytest.mark.parametrize("method", [BPR(), UPU(prior=0.5), NNPU(prior=0.5), VPU()], ids=repr)
+def test_no_member_is_judged_by_a_fold_without_a_click(method: Method) -> None:
+    y = (text()[:, 0] > 0.3).astype(float)
+    y[FOLDS == 1] = 0
+    obs = observations(torch.from_numpy(y), groups=torch.arange(ROWS) // 4)
+    if isinstance(method, BPR):  # folds of whole prompts
+        who = roster(np.arange(ROWS) // 4, 5, 0)
+        y[who.fold_N.numpy() == 1] = 0
+        obs = observations(torch.from_numpy(y), groups=torch.arange(ROWS) // 4)
+    else:
+        who = roster(np.arange(ROWS), 5, 0)
+    there = _plan(who, (1.0,), method.judges(obs))
+    assert bool(there.held_out_MN[1].all()) and bool(there.train_MN[1].all())
+    assert not bool((there.held_out_MN[0] & there.train_MN[0]).any())
+
+
+def test_members_that_hold_out_the_same_prompts_are_not_compared_with_each_other() -> None:
+    """The constant of a ranking is open: two members may differ in it, and their scale must not depend on it."""
+    X, prompts = text(), np.arange(ROWS) // 4
+    clicked = (X[:, 0] + np.random.default_rng(2).normal(size=ROWS) > 0.3).astype(float)
+    config = TrainingConfig(members=10, hidden=(), weight_decay=1.0, max_epochs=3)
+    model = HeadEstimator(BPR(), config).fit(X, clicked, groups=prompts)
+    who = roster(prompts, 10, 0)
+    obs = observations(torch.from_numpy(clicked).float(), groups=torch.from_numpy(prompts))
+    views = model._views(X, None)
+    plain = model.ensemble_
+    shift = plain.calibration.shift["reward"] + torch.arange(10) * 2.0
+    moved = replace(plain, calibration=replace(plain.calibration, shift={"reward": shift}))
+    scales = [
+        _recalibrated(BPR(), views, obs, who, ensemble, list(range(10))).calibration.scale["reward"]
+        for ensemble in (plain, moved)
+    ]
+    torch.testing.assert_close(*scales, rtol=1e-3, atol=1e-3)

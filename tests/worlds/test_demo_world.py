@@ -170,3 +170,15 @@ def test_the_world_is_the_same_on_every_run(world):
 def test_no_seeds_are_refused():
     with pytest.raises(ConfigError, match="at least 1"):
         demo_world(0)
+
+
+def test_no_seed_draws_its_users_from_the_streams_of_the_context():
+    """Seed 11 is the number that the context is drawn with."""
+    world = demo_world(seeds=13, limit=200)
+    residual_SN = world.truth.liked_SN - world.truth.preference_N
+    position_N = np.array(world.log.table["position"].to_pylist())
+    half = len(position_N) // 2
+    for shift in (0, 1):
+        there = position_N[shift::2][:half]
+        for residual_N in residual_SN:
+            assert abs(np.corrcoef(residual_N[: len(there)], there)[0, 1]) < 0.2

@@ -297,3 +297,10 @@ def test_noise_that_depends_on_the_text_favours_long_answers():
     rates = {key: values.mean() for key, values in wrong.items()}
     assert rates[0, "long"] > 1.5 * rates[0, "short"] and rates[1, "short"] > 1.5 * rates[1, "long"]
     assert max(rates.values()) < 0.45
+
+
+def test_the_truth_of_noise_that_depends_on_the_text_is_that_of_the_rows_it_applies_to():
+    world = worlds.make("instance_noise", HARD, seeds=40, rate=1 - 1e-9)
+    label_SN, liked_SN, truth = world.signals_SNK[:, :, 0], world.truth.liked_SN, world.truth
+    assert (label_SN == 0)[liked_SN == 1].mean() == pytest.approx(truth.rho01, abs=0.01)
+    assert (label_SN == 1)[liked_SN == 0].mean() == pytest.approx(truth.rho10, abs=0.01)

@@ -127,7 +127,9 @@ def test_labels_are_given_at_the_stated_propensity_and_flipped_at_the_stated_rat
     given_SN = ~np.isnan(label_SN)
     chance_SN = np.broadcast_to(truth.propensity_SNK[:, :, 0], given_SN.shape)
     assert deviation(given_SN, chance_SN) < 4.5
-    assert (truth.rho01, truth.rho10) == pytest.approx((0.15, 0.25), abs=1e-9)
+    # Where noise depends on the text, the rates given are means over all answers, the truth is of those concerned.
+    close = 0.02 if name == "instance_noise" else 1e-9
+    assert (truth.rho01, truth.rho10) == pytest.approx((0.15, 0.25), abs=close)
     if name != "instance_noise":
         wrong = label_SN != truth.liked_SN
         for liked, rate in ((1, 0.15), (0, 0.25)):

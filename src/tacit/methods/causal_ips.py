@@ -12,10 +12,9 @@ from tacit.methods.labels import (
     corrected_label,
     forward_nll,
     inverse_propensity,
-    refuse_clip,
     self_normalised,
 )
-from tacit.methods.method import Claim, Logits, Stage
+from tacit.methods.method import Claim, Logits, Stage, refuse_clip
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import bce
 from tacit.methods.stages import Selection

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.methods.method import Head, Level, Method, Stage
+from tacit.methods.method import Head, Level, Method, Stage, refuse_complaints
 from tacit.methods.observations import Observations
 from tacit.methods.pairs import Pairs, in_company, in_contrast, pairs_within, refuse_unpaired, require_groups
 from tacit.methods.stages.exposure import Exposure
@@ -40,6 +40,10 @@ class ClickedPairs(Method):
         """Visible rows of prompts with another visible row."""
         return in_company(require_groups(self.key, obs), obs.any_positive()[1])
 
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows of prompts with a clicked and a silent answer: other pairs weigh nothing."""
+        return in_contrast(require_groups(self.key, obs), *obs.any_positive())
+
 
 @dataclass(frozen=True)
 class WeightedPairs(ClickedPairs):
@@ -53,13 +57,14 @@ class WeightedPairs(ClickedPairs):
 
     not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
 
+    def check(self, obs: Observations) -> None:
+        """A positive signal, of which e is the propensity; some prompt has a clicked and a silent answer."""
+        refuse_complaints(self.key, obs)
+        super().check(obs)
+
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The propensity e."""
         return (Stage(Exposure(self.e_max), ("e",)),)
-
-    def judges(self, obs: Observations) -> Tensor:
-        """Rows of prompts with a clicked and a silent answer: other pairs weigh nothing."""
-        return in_contrast(require_groups(self.key, obs), *obs.any_positive())
 
 
 def unbiased_weights(key: str, obs: Observations, clip: float) -> tuple[Pairs, Tensor]:

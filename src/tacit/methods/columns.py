@@ -16,7 +16,7 @@ from tacit.methods.observations import Observations
 
 ABOVE_ZERO = ("p", "e", "frequency", "prior")
 """Probabilities that are divided by: in (0, 1]."""
-FROM_ZERO = ("rho01", "rho10", "noisy", "relevance", "exposure_score")
+FROM_ZERO = ("rho01", "rho10", "noisy", "relevance", "exposure_score", "flip_rate", "clicked")
 """Probabilities in [0, 1]."""
 WHOLE_LOG = ("rho01", "rho10", "frequency", "prior")
 """One number for all rows."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tacit.methods.method import Head, Level, Logits, Method, Stage
+from tacit.methods.method import Head, Level, Logits, Method, Stage, refuse_complaints
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
 from tacit.methods.pairs import in_company, pairs_within, refuse_unpaired, require_groups
@@ -74,7 +74,8 @@ class CounterIF(Method):
         return (Stage(Strata(self.exposed, self.unexposed), ("stratum",)),)
 
     def check(self, obs: Observations) -> None:
-        """Some prompt has a clicked and a silent answer."""
+        """A positive signal; some prompt has a clicked and a silent answer."""
+        refuse_complaints(self.key, obs)
         refuse_unpaired(self.key, *obs.any_positive(), obs)
 
     def counts(self, obs: Observations) -> Tensor:

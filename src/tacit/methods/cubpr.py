@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tacit.errors import ConfigError
 from tacit.methods.clicked_pairs import WeightedPairs, unbiased_weights
-from tacit.methods.method import Claim, Logits
+from tacit.methods.method import Claim, Logits, refuse_clip
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
 
@@ -26,7 +26,7 @@ class CUBPR(WeightedPairs):
     max(w·softplus(−(f_i − f_j)), −nn_beta), with w = (y_i/e_i)(1 − y_j/e_j), e ← max(e, clip).
     Variance is paid for with bias: pairs below the floor count too little, and with nn_beta = 0 pairs in which both
     answers were clicked count as nothing. Without `nn_beta` the loss is unbounded below, like `ubpr`'s; held-out rows
-    are judged with negative weights at 0, which makes differences smaller than those of logit r and keeps their order.
+    are judged as in `ubpr`, with negative weights at 0.
     Where e is not supplied it is estimated as in `ubpr`.
 
     Args:
@@ -47,8 +47,9 @@ class CUBPR(WeightedPairs):
     citation: ClassVar[str] = "Saito, Unbiased pairwise learning from biased implicit feedback, ICTIR 2020"
 
     def __post_init__(self) -> None:
-        """Refuse a limit that no loss is above."""
+        """Refuse a clip that is no propensity, and a limit that no loss is above."""
         super().__post_init__()
+        refuse_clip(self.key, self.clip)
         if self.nn_beta is not None and self.nn_beta < 0:
             raise ConfigError(f"method cubpr: nn_beta is {self.nn_beta}, expected 0 or more, or None")
 

@@ -138,7 +138,11 @@ def sharpened(s_B: Tensor, temperature: float) -> Tensor:
         [0.0, 0.5, 0.89..., 1.0]
     """
     liked, disliked = s_B ** (1 / temperature), (1 - s_B) ** (1 / temperature)
-    return liked / (liked + disliked)
+    total = liked + disliked
+    lost = total == 0  # both powers are too small to be told from 0: the larger one is all
+    return torch.where(
+        lost, torch.heaviside(s_B - 0.5, torch.full_like(s_B, 0.5)), liked / total.masked_fill(lost, 1.0)
+    )
 
 
 def _unsure(f_B: Tensor, r_B: Tensor) -> Tensor:

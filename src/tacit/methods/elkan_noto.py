@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from tacit.errors import ConfigError
 from tacit.methods.latent import implicit_nll
 from tacit.methods.method import Claim, Level, Logits, Stage
 from tacit.methods.observations import Observations
@@ -64,10 +65,15 @@ class ElkanNoto(PositiveUnlabelled):
 
         Raises:
             DegenerateDataError: no positive, or nothing but positives.
+            ConfigError: prior and frequency are both given.
             IdentificationError: a known prior is not above the share of rows with a signal.
         """
         super().check(obs)
         check_known_prior(self.key, self.prior, obs)
+        if "frequency" in obs.columns and (self.prior is not None or "prior" in obs.columns):
+            raise ConfigError(
+                "elkan_noto: prior and frequency are both given, and each follows from the other; expected one of them"
+            )
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """bce(f, P(r*=1 | y, x)), or −log P(y) [..., B]."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tacit.methods.latent import implicit_nll, strata
-from tacit.methods.method import Head, Logits, Method, View, mean_rate
+from tacit.methods.method import Head, Logits, Method, View, mean_rate, refuse_complaints
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import logit
 
@@ -47,6 +47,15 @@ class ExposureModel(Method):
         """Reward head at 0, propensity head at twice the click rate (half of the rows are liked)."""
         start = logit(min(0.9, 2 * mean_rate(*obs.any_positive())))
         return (Head("reward", "reward", (0.0,)), Head("propensity", self.propensity_view, (start,)))
+
+    def check(self, obs: Observations) -> None:
+        """Positives and silence.
+
+        Raises:
+            DegenerateDataError: no positive signal, no positive row, or nothing but positives.
+        """
+        refuse_complaints(self.key, obs)
+        super().check(obs)
 
     def counts(self, obs: Observations) -> Tensor:
         """Rows on which a deciding signal was visible."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from tacit.methods.explicit import Explicit
-from tacit.methods.labels import inverse_propensity, refuse_clip, snips_bce
-from tacit.methods.method import Claim, Logits, Stage
+from tacit.methods.labels import inverse_propensity, snips_bce
+from tacit.methods.method import Claim, Logits, Stage, refuse_clip
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import bce
 from tacit.methods.stages import Selection

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.methods.method import Head, Level, Logits, Method, Setting, Stage
+from tacit.methods.method import Head, Level, Logits, Method, Setting, Stage, refuse_clip
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import centring, pair_loss
 from tacit.methods.pairs import Pairs, in_contrast, pairs_within, refuse_unpaired, require_groups
@@ -54,13 +54,17 @@ class IPSBT(Method):
         "Swaminathan & Joachims, NeurIPS 2015"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_clip(self.key, self.clip)
+
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0."""
         return (Head("reward", "reward", (0.0,)),)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The selection propensity."""
-        return (Stage(Selection(), ("p",)),)
+        return (Stage(Selection(clip=self.clip), ("p",)),)
 
     def check(self, obs: Observations) -> None:
         """Some prompt has labels of both kinds."""

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tacit.errors import ConfigError
 from tacit.methods.method import refuse_degenerate
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import bce, log_sigmoid
@@ -91,16 +90,6 @@ def refuse_unlabelled(key: str, obs: Observations) -> None:
         DegenerateDataError: no label, or one value only.
     """
     refuse_degenerate(key, *obs.explicit())
-
-
-def refuse_clip(key: str, clip: float) -> None:
-    """Raise unless propensities can be clipped there.
-
-    Raises:
-        ConfigError: a clip outside (0, 1].
-    """
-    if not 0 < clip <= 1:
-        raise ConfigError(f"method {key}: clip is {clip!r}, expected a propensity above 0 and at most 1")
 
 
 def _logs(rate: Tensor | float, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -253,6 +253,29 @@ def refuse_degenerate(key: str, label_B: Tensor, known_B: Tensor) -> None:
         )
 
 
+def refuse_complaints(key: str, obs: Observations) -> None:
+    """Raise if no signal is positive: then the sure event is the complaint, and silence the ambiguous one.
+
+    Raises:
+        DegenerateDataError: there are signals, all of them negative.
+    """
+    if obs.n_signals and not any(polarity > 0 for polarity in obs.polarity):
+        raise DegenerateDataError(
+            f"{key}: found negative signals alone, of which a like would be the absence; it takes a signal for a sure "
+            "like and silence for no evidence, expected a positive signal; use method latent_ml, which reads either"
+        )
+
+
+def refuse_clip(key: str, clip: float) -> None:
+    """Raise unless propensities can be clipped there.
+
+    Raises:
+        ConfigError: a clip outside (0, 1].
+    """
+    if not 0 < clip <= 1:
+        raise ConfigError(f"method {key}: clip is {clip!r}, expected a propensity above 0 and at most 1")
+
+
 def mean_rate(value_B: Tensor, known_B: Tensor) -> float:
     """Mean of the known values; 0.5 when none is known."""
     total = known_B.sum()

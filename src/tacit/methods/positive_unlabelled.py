@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from tacit.methods.latent import implicit_nll
-from tacit.methods.method import Head, Method, mean_rate
+from tacit.methods.method import Head, Method, mean_rate, refuse_complaints
 from tacit.methods.nuisances.class_prior import check_prior
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import logit
@@ -35,6 +35,15 @@ class PositiveUnlabelled(Method):
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0."""
         return (Head("reward", "reward", (0.0,)),)
+
+    def check(self, obs: Observations) -> None:
+        """Positives and silence.
+
+        Raises:
+            DegenerateDataError: no positive signal, no positive row, or nothing but positives.
+        """
+        refuse_complaints(self.key, obs)
+        super().check(obs)
 
     def counts(self, obs: Observations) -> Tensor:
         """Rows on which a deciding signal was visible."""
@@ -55,6 +64,12 @@ def per_positive(obs: Observations) -> tuple[Tensor, Tensor]:
     share = obs.mean(y_B, known_B)
     some = share > 0
     return y_B / torch.where(some, share, torch.ones_like(share)), some
+
+
+def positives(obs: Observations) -> Tensor:
+    """Known rows with a positive signal, bool [..., B]: without one, a mean over the positives says nothing."""
+    y_B, known_B = obs.any_positive()
+    return known_B & (y_B > 0)
 
 
 def partial_risks(f_B: Tensor, prior: Tensor | float, obs: Observations) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.methods.exposure_weighted import ExposureWeighted, inverse_exposure
-from tacit.methods.method import Claim, Logits
+from tacit.methods.method import Claim, Logits, refuse_clip
 from tacit.methods.observations import Observations
 
 _JUDGED_FROM = 0.1
@@ -44,6 +44,10 @@ class RelMF(ExposureWeighted):
         "Saito, Yaginuma, Nishino, Sakata, Nakata, Unbiased recommender learning from missing-not-at-random implicit "
         "feedback, WSDM 2020, arXiv 1909.03601"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_clip(self.key, self.clip)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """s² − (y/e)(2s−1) [..., B]."""

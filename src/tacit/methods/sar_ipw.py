@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from tacit.methods.exposure_weighted import ExposureWeighted, inverse_exposure
 from tacit.methods.latent import implicit_nll
-from tacit.methods.method import Claim, Logits
+from tacit.methods.method import Claim, Logits, refuse_clip
 from tacit.methods.observations import Observations
 from tacit.methods.primitives import bce
 
@@ -49,6 +49,10 @@ class SARIPW(ExposureWeighted):
         "Bekker, Robberechts, Davis, Beyond the selected completely at random assumption for learning from positive "
         "and unlabeled data, ECML-PKDD 2019, arXiv 1809.03207"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_clip(self.key, self.clip)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """bce(f, y/e) [..., B]."""

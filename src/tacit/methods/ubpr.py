@@ -25,8 +25,9 @@ class UBPR(WeightedPairs):
         (y_i/e_i)(1 − y_j/e_j)·softplus(−(f_i − f_j)).
     Its expectation is r_i(1−r_j)·softplus(−(f_i − f_j)), minimised by f = logit r plus a constant, if e is right and
     the signals of two answers are independent given their features. Where both are clicked the weight is negative: the
-    loss is unbounded below. Held-out rows are judged with such pairs left out, which the temperature answers with
-    differences smaller than those of logit r; their order stays.
+    loss is unbounded below. Held-out rows are judged with such pairs left out: bounded, but biased. That criterion is
+    least at log(r/(1 − r·e)), whose differences are smaller than those of logit r, and whose order is another where e
+    differs much within a prompt. It chooses epochs, capacity and scale; it trains nothing.
 
     e is best known: from randomised exposure, or from the code that placed the answers. Where it is not supplied it is
     estimated from context and style by the likelihood of `implicit_rm` (`tacit.methods.stages.exposure`), whose

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from tacit.methods.clicked_pairs import WeightedPairs, silent_weights
-from tacit.methods.method import Claim, Logits, Stage
+from tacit.methods.method import Claim, Logits, Stage, refuse_clip
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
 from tacit.methods.stages.exposure import Exposure
@@ -46,6 +46,10 @@ class UPL(WeightedPairs):
         "unless supplied; no misclicks; answers to one prompt react independently"
     )
     citation: ClassVar[str] = "Ren, Tang, Rong, Zhu, SIGIR 2023, arXiv 2304.05066"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_clip(self.key, self.clip)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The propensity e, then the pointwise relevance q."""

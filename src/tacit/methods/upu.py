@@ -13,6 +13,7 @@ from tacit.methods.positive_unlabelled import (
     PositiveUnlabelled,
     check_known_prior,
     partial_risks,
+    positives,
     prior_nll,
     starting_logit,
 )
@@ -77,6 +78,10 @@ class UPU(PositiveUnlabelled):
         """
         super().check(obs)
         check_known_prior(self.key, self.prior, obs)
+
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows with a signal: where there is none, the criterion is a constant."""
+        return positives(obs)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """softplus(f) − π·f·y/mean(y) [..., B]; 0 in a batch without a positive."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tacit.methods.method import Level, Logits
 from tacit.methods.observations import Observations
-from tacit.methods.positive_unlabelled import PositiveUnlabelled, per_positive
+from tacit.methods.positive_unlabelled import PositiveUnlabelled, per_positive, positives
 from tacit.methods.primitives import log_sigmoid
 
 _OUT = -1e9
@@ -45,6 +45,10 @@ class VPU(PositiveUnlabelled):
         "Chen, Liu, Wang, Zhao, Wu, A variational approach for learning from positive and unlabeled data, "
         "NeurIPS 2020, arXiv 1906.00642"
     )
+
+    def judges(self, obs: Observations) -> Tensor:
+        """Rows with a signal: where there is none, the criterion is a constant."""
+        return positives(obs)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """log mean_A[Φ] − (y/mean(y))·log Φ [..., B], whose mean is the objective; 0 in a batch without a positive.

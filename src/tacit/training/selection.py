@@ -250,7 +250,12 @@ def _recalibrated(
             one = ensemble.pick([position]).logits(views, rows)
             for name, value in one.items():
                 logits[name].append(value[0].expand(len(rows), *value.shape[2:]))
-            seen.append(obs.members(torch.tensor([m])).flat().rows(rows))
+            own = obs.members(torch.tensor([m])).flat().rows(rows)
+            if (
+                own.group_B is not None
+            ):  # two members may hold out the same prompt: each compares within its own scores
+                own = replace(own, group_B=own.group_B * len(members) + position)
+            seen.append(own)
     pooled = {name: torch.cat(parts) for name, parts in logits.items()}
     scale, shift = recalibrate(method, pooled, concatenate(seen), names)
     return replace(ensemble, calibration=ensemble.calibration.then(scale, shift))

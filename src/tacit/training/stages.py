@@ -53,6 +53,9 @@ def _columns(stage: Stage, views: Views, obs: Observations, who: Roster, fit: Tr
     for t, ensemble in enumerate(ensembles):
         m = first_T[t]
         own = replace(obs.members(m[None]).flat(), weight_B=who.rows_MN[m].to(torch.float32))
+        own = own.with_columns(
+            fold=crew.fold_N.to(torch.float32)
+        )  # whose word each row got: levels differ a little
         made.append(stage.method.nuisances(_out_of_fold(ensemble, views, crew), own))
     place = {team: t for t, team in enumerate(sorted(set(who.team)))}
     team_M = torch.tensor([place[team] for team in who.team])

@@ -62,8 +62,9 @@ def instance_noise(
 ) -> World:
     """As `mar_noisy`, but the noise depends on the text: long answers pass as good, short ones as bad.
 
-    rho(x) = .45 sigmoid(b + s·z(log(1 + words))), s = 1.5 for rho10 and -1.5 for rho01, with the means given; the
-    truth holds the means.
+    rho(x) = .45 sigmoid(b + s·z(log(1 + words))), s = 1.5 for rho10 and -1.5 for rho01, with the means given
+    over all answers. Long answers are liked more or less often than short ones, so that the truth, P(label 0 | liked)
+    and P(label 1 | not liked), is not those means: it weighs each answer by how often it is liked, or not.
 
     Raises:
         ConfigError, DataError: a mean noise rate outside (0, .45); as `mar_noisy`.
@@ -92,7 +93,14 @@ def labelled(
         scene.preference_N,
         propensity_N[None, :, None],
         np.zeros(1),
-        float(np.mean(rho01)),
-        float(np.mean(rho10)),
+        _mean(rho01, scene.preference_N),
+        _mean(rho10, 1 - scene.preference_N),
     )
     return assemble(scene, name, (Signal("rated", kind="explicit"),), label_SN[:, :, None], truth, {})
+
+
+def _mean(rate: float | FloatArray, weight_N: FloatArray) -> float:
+    """Of a rate over the answers to which it applies."""
+    if np.ndim(rate) == 0 or not weight_N.any():
+        return float(np.mean(rate))
+    return float(np.average(rate, weights=weight_N))

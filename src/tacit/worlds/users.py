@@ -41,6 +41,7 @@ LIKED = {
 }
 """The chance that a user likes an answer of each kind, for a question of ordinary difficulty."""
 
+_CONTEXT = 3  # key of the context's streams; users of a seed have the keys 0, 1 and 2
 _TASTE_SPREAD = 0.5  # standard deviation, in logits, of how easily answers to a question please
 
 # Propensity to copy a liked answer, in logits. The context is drawn for each row, never from the text.
@@ -140,8 +141,12 @@ class _Context:
 
 
 def _context(rows: int) -> _Context:
-    """Draw where each answer stood, on what, and for whom; three streams, none of them sees the text."""
-    position, device, activity = (np.random.default_rng(s) for s in np.random.SeedSequence(11).spawn(3))
+    """Draw where each answer stood, on what, and for whom; three streams, none of them sees the text.
+
+    Nor are they the streams of any seed's users, who spawn theirs from the seed itself.
+    """
+    sequence = np.random.SeedSequence(11, spawn_key=(_CONTEXT,))
+    position, device, activity = (np.random.default_rng(s) for s in sequence.spawn(3))
     names = list(_COPY_DEVICE)
     return _Context(
         position_N=position.integers(len(_COPY_POSITION), size=rows),

@@ -33,9 +33,9 @@ class WorldTruth:
     misclick_K: FloatArray
     """P(signal k where it is not due), averaged over rows where it differs between them."""
     rho01: float = 0.0
-    """P(label 0 where liked); 0 in worlds without explicit labels."""
+    """P(label 0 where liked), over all rows, labelled or not; 0 in worlds without explicit labels."""
     rho10: float = 0.0
-    """P(label 1 where not liked); 0 in worlds without explicit labels."""
+    """P(label 1 where not liked), over all rows, labelled or not; 0 in worlds without explicit labels."""
 
 
 @dataclass(frozen=True, eq=False)

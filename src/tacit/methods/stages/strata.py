@@ -82,16 +82,25 @@ class Strata(Method):
         return bce(logits["exposure"], obs.any_positive()[0])
 
     def nuisances(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
-        """`stratum` [B]; shares are taken among the silent rows that may be used, equal exposures in random order."""
+        """`stratum` [B]; shares are taken among the silent rows that may be used, equal exposures in random order.
+
+        In each `fold` (column) by itself: members of a cross-fitting put the same context at slightly different levels,
+        and the edge of a stratum, which usually runs through one context, would otherwise fall between folds.
+        """
         y_B, known_B = obs.any_positive()
-        exposure_B = obs.columns.get("e", logits["exposure"]).expand(obs.n_rows)
+        supplied = "e" in obs.columns
+        exposure_B = (obs.columns["e"] if supplied else logits["exposure"]).expand(obs.n_rows)
+        fold_B = torch.zeros(()) if supplied else obs.columns.get("fold", torch.zeros(()))
+        fold_B = fold_B.expand(obs.n_rows)
         mine_B = known_B if obs.weight_B is None else known_B & (obs.weight_B > 0)
-        silent = torch.nonzero(mine_B & (y_B <= 0))[:, 0]
-        # Context takes few values: in the order of the log, ties would make strata of early and late rows.
-        silent = silent[torch.randperm(len(silent), generator=torch.Generator().manual_seed(0))]
-        silent = silent[torch.argsort(exposure_B[silent], stable=True)]
         stratum_B = torch.where(y_B > 0, DP, UN)
         stratum_B[~known_B] = UNSEEN
-        stratum_B[silent[: round(self.unexposed * len(silent))]] = HU
-        stratum_B[silent[len(silent) - round(self.exposed * len(silent)) :]] = HE
+        generator = torch.Generator().manual_seed(0)
+        for fold in fold_B.unique():
+            silent = torch.nonzero(mine_B & (y_B <= 0) & (fold_B == fold))[:, 0]
+            # Context takes few values: in the order of the log, ties would make strata of early and late rows.
+            silent = silent[torch.randperm(len(silent), generator=generator)]
+            silent = silent[torch.argsort(exposure_B[silent], stable=True)]
+            stratum_B[silent[: round(self.unexposed * len(silent))]] = HU
+            stratum_B[silent[len(silent) - round(self.exposed * len(silent)) :]] = HE
         return {"stratum": stratum_B}
