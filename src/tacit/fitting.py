@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from tacit._version import __version__
-from tacit.data import FeedbackLog
+from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, IdentificationWarning, shown
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
@@ -201,6 +201,7 @@ def fit(
     info = {
         "roles": log.roles.to_json(),
         "log": describe_log(log),
+        "pairs": KnownPairs.of(log).to_json(),  # so that its rows are known again in another log
         "training": describe_training(config, ensemble, choice),
         "metrics": describe_scores(chosen, ensemble, views, len(log)),
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),

@@ -275,6 +275,17 @@ def test_an_evaluation_with_impossible_folds_is_one_line(tacit: Tacit, here: Pat
     refused(tacit("evaluate", fitted, "log.jsonl", "--by", "magic"), "log.jsonl", "'magic'")
 
 
+def test_an_evaluation_that_nothing_judges_is_one_line(tacit: Tacit, here: Path, fitted: Path) -> None:
+    bare = [{"prompt": row["prompt"], "response": row["response"], "copied": 1} for row in rows(seed=3)]
+    write(here / "bare.jsonl", bare)
+    refused(
+        tacit("evaluate", fitted, "bare.jsonl"), "bare.jsonl", "position", "--gold", "--rank", "--folds 5"
+    )
+    refused(tacit("evaluate", fitted, "bare.jsonl", "--folds", "5"), "bare.jsonl", "no column 'position'")
+    write(here / "texts.jsonl", [{"prompt": row["prompt"], "response": row["response"]} for row in bare])
+    refused(tacit("evaluate", fitted, "texts.jsonl"), "texts.jsonl", "--gold", "--rank")
+
+
 def test_a_cache_that_cannot_be_written_costs_only_time(tacit: Tacit, here: Path) -> None:
     ran = tacit("fit", "log.jsonl", *FIT, "--cache", "log.jsonl/cache", "--quiet")
     assert ran.status == 0

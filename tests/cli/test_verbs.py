@@ -16,7 +16,9 @@ import pytest
 from command_line import SMALL, Tacit, rows, write
 
 from tacit import FeedbackLog, RewardModel, Signal
+from tacit import fit as tacit_fit
 from tacit.data import summarise
+from tacit.evaluation.report import evaluate_model
 
 ROLES = ("--signal", "copied", "--signal", "down:negative", "--context", "position", "--context", "device")
 LONG = (
@@ -198,6 +200,67 @@ def test_evaluate_prints_the_table_the_differences_and_the_policies(
         "alpha",
     ):
         assert word in ran.out
+
+
+def test_evaluate_keeps_the_exposure_of_the_fit(tacit: Tacit, here: Path) -> None:
+    write(here / "exp.jsonl", [row | {"button": i % 4 > 0} for i, row in enumerate(rows())])
+    copied = Signal("copied", exposure="button", misclick=0.01)
+    log = FeedbackLog.read("exp.jsonl", signals=[copied], context=["position"])
+    tacit_fit(log, encoder="hashing:32", config={"members": 2, "max_epochs": 3}).save("rexp")
+    arguments = ("rexp", "exp.jsonl", "--gold", "rating", "--folds", "2", "--json")
+    told = tacit("evaluate", *arguments).json
+    expected = evaluate_model(RewardModel.load("rexp"), log.with_roles(gold="rating"), folds=2)
+    assert told == json.loads(json.dumps(expected.to_json()))
+    assert tacit("evaluate", *arguments, "--signal", "copied").json == told  # its bare name means the same
+
+
+def test_evaluate_remembers_the_columns_of_the_fit(tacit: Tacit, here: Path) -> None:
+    new_names = {"prompt": "q", "response": "a", "user": "u"}
+    table = [
+        {new_names.get(name, name): value for name, value in row.items()} | {"visit": i % 9}
+        for i, row in enumerate(rows())
+    ]
+    write(here / "qa.jsonl", table)
+    named = ("--prompt", "q", "--response", "a", "--session-id", "visit", "--user-id", "u", "--policy", "llm")
+    fitted = tacit("fit", "qa.jsonl", "--signal", "copied", *SMALL, *named, "--out", "rqa", "--quiet")
+    assert fitted.status == 0
+    ran = tacit("evaluate", "rqa", "qa.jsonl", "--gold", "rating", "--quiet", "--folds", "2")
+    assert ran.status == 0
+    assert "cross-validation over sessions" in ran.out
+    assert "by policy" in ran.out
+
+
+def test_evaluate_needs_only_texts_and_gold(tacit: Tacit, here: Path, fitted: Path) -> None:
+    kept = ("prompt", "response", "rating")
+    write(here / "audited.jsonl", [{name: row[name] for name in kept} for row in rows(seed=3)])
+    told = tacit("evaluate", fitted, "audited.jsonl", "--gold", "rating", "--json").json
+    assert told["rows"][-1]["auroc"]["value"] is not None
+
+
+def test_evaluate_without_gold_compares_likelihoods_on_a_new_log(
+    tacit: Tacit, here: Path, fitted: Path
+) -> None:
+    write(here / "new.jsonl", rows(seed=3))
+    ran = tacit("evaluate", fitted, "new.jsonl", "--quiet")
+    assert "log-lik. of" in ran.out
+    assert "implicit_rm minus the other" in ran.out
+
+
+def test_evaluate_prints_no_table_of_differences_without_a_difference(
+    tacit: Tacit, here: Path, fitted: Path
+) -> None:
+    write(here / "new.jsonl", [{k: v for k, v in row.items() if k != "position"} for row in rows(seed=3)])
+    ran = tacit("evaluate", fitted, "new.jsonl", "--policy", "llm", "--quiet")
+    assert (ran.status, "minus the other" in ran.out, "by policy" in ran.out) == (0, False, True)
+
+
+def test_evaluate_knows_the_rows_of_the_fit_in_a_log_that_grew(
+    tacit: Tacit, here: Path, fitted: Path
+) -> None:
+    write(here / "grown.jsonl", [*rows(), rows()[0] | {"prompt": "asked today"}])
+    told = tacit("evaluate", fitted, "grown.jsonl", "--gold", "rating", "--json").json
+    assert "98.9 % are rows of the fit: scores are flattered" in told["note"]
+    assert told["rows"][-1]["protocol"] == "partly in-sample"
 
 
 def test_version_and_help_answer(tacit: Tacit) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_log import ENCODER, QUICK, columns, log_of
 
-from tacit import RewardModel, fit
+from tacit import RewardModel, Signal, fit
 from tacit.errors import ConfigError
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
-from tacit.evaluation.table import compare
+from tacit.evaluation.table import Row, compare
 from tacit.fitting import prepare
 from tacit.methods import ImplicitRM
 from tacit.training.config import TrainingConfig
+from tacit.training.log_rows import observe
 
 
 @functools.cache
@@ -178,3 +181,95 @@ def test_an_evaluation_is_json() -> None:
         "policies",
         "note",
     }
+
+
+def row_of(found: Evaluation, method: str) -> Row:
+    return next(row for row in found.rows if row.method == method)
+
+
+def other_columns(**more: Any) -> dict[str, list[Any]]:
+    """The columns of a log that shares no pair with the fit."""
+    table = columns(seed=5)
+    return table | {"prompt": [f"other {text}" for text in table["prompt"]]} | more
+
+
+def test_rows_of_the_fit_are_known_again_in_a_log_that_grew(tmp_path: Path) -> None:
+    model().save(tmp_path / "rm")
+    grown = {name: [*columns()[name], *other_columns()[name][:10]] for name in columns()}
+    found = evaluate_model(RewardModel.load(tmp_path / "rm"), log_of(grown, gold="gold"))
+    assert found.folds == 0
+    assert "Of these rows 90.0 % are rows of the fit: scores are flattered. Use --folds 5" in found.caption
+    assert row_of(found, "implicit_rm").protocol == "partly in-sample"
+
+
+def test_rows_of_the_fit_are_known_again_in_another_order() -> None:
+    turned = {name: values[::-1] for name, values in columns().items()}
+    found = evaluate_model(model(), log_of(turned, gold="gold"))
+    assert found.folds == 0
+    assert "These are the rows of the fit: scores are flattered." in found.caption
+    assert row_of(found, "implicit_rm").protocol == "in-sample"
+
+
+def test_rows_that_the_fit_never_read_are_judged_honestly() -> None:
+    found = evaluate_model(model(), log_of(other_columns(), gold="gold"))
+    assert "rows of the fit" not in found.caption
+    assert row_of(found, "implicit_rm").protocol == "honest"
+
+
+def test_a_folder_that_does_not_say_what_it_read_is_judged_with_a_doubt() -> None:
+    older = replace(model(), info={name: value for name, value in model().info.items() if name != "pairs"})
+    found = evaluate_model(older, log_of(other_columns(), gold="gold"))
+    assert "Whether rows of the fit are among these is not known." in found.caption
+
+
+def test_without_gold_another_log_is_judged_by_the_likelihood_of_its_signals() -> None:
+    log = log_of(other_columns())
+    found = evaluate_model(model(), log)
+    assert found.folds == 0
+    views = model().views(log)
+    with torch.no_grad():
+        logits = {
+            name: value.mean(0) for name, value in model().ensemble.logits(views, torch.arange(90)).items()
+        }
+    expected = -float(ImplicitRM().loss(logits, observe(log)).mean())
+    assert row_of(found, "implicit_rm").metrics["log_likelihood"].value == pytest.approx(expected, abs=1e-5)
+    rate, copied = np.mean(columns()["copied"]), np.array(log.column("copied"))
+    by_rate = np.where(copied == 1, np.log(rate), np.log(1 - rate)).mean()
+    assert row_of(found, "constant").metrics["log_likelihood"].value == pytest.approx(by_rate, abs=1e-5)
+    assert "log_likelihood" in found.differences()["constant"]
+
+
+def test_the_constant_of_several_signals_fires_each_at_its_rate_where_it_could_be_seen() -> None:
+    def table(made: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        down = [None if i % 4 == 0 else int(i % 5 == 1) for i in range(90)]
+        return made | {"down": down}
+
+    signals = (Signal("copied"), Signal("down", polarity=-1))
+    rm = fit(log_of(table(columns()), signals=signals), encoder=ENCODER, config=QUICK)
+    found = evaluate_model(rm, log_of(table(other_columns()), signals=signals))
+    copied, down = np.array(other_columns()["copied"]), np.array(table({})["down"], dtype=float)
+    p, q = np.mean(columns()["copied"]), np.nanmean(down)
+    each = np.where(copied == 1, np.log(p), np.log(1 - p))
+    each = each + np.nan_to_num(np.where(down == 1, np.log(q), np.log(1 - q)) * (1 + 0 * down))
+    assert row_of(found, "constant").metrics["log_likelihood"].value == pytest.approx(each.mean(), abs=1e-5)
+    assert "log_likelihood" in row_of(found, "latent_ml").metrics
+
+
+def test_without_a_likelihood_there_is_nothing_to_judge_another_log_by() -> None:
+    blind = log_of(other_columns(), context=())
+    with pytest.raises(
+        ConfigError, match=r"^small: nothing to judge .* slot is not named; .*--gold or --rank"
+    ):
+        evaluate_model(model(), blind)
+    renamed = log_of(other_columns(copies=columns()["copied"]), signals=(Signal("copies"),))
+    with pytest.raises(ConfigError, match=r"signals copied, this log names copies; .*--rank, .*--folds 5"):
+        evaluate_model(model(), renamed)
+    silent = fit(log_of(columns()), method="nnpu", encoder=ENCODER, config=QUICK)
+    with pytest.raises(ConfigError, match="gives no likelihood of 1 signal; name --gold or --rank"):
+        evaluate_model(silent, log_of(other_columns()))
+
+
+def test_policies_are_compared_on_another_log_that_nothing_judges() -> None:
+    found = evaluate_model(model(), log_of(other_columns(), context=(), policy="llm"))
+    assert len(found.policies) == 2
+    assert "Nothing here judges implicit_rm; name --gold or --rank." in found.caption

@@ -63,15 +63,15 @@ def evaluate(
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import number, print_json, print_table, with_interval
+    from tacit.data import Roles
     from tacit.evaluation.report import evaluate_model
     from tacit.model import RewardModel
 
     rm = RewardModel.load(model)
-    roles = rm.info["roles"]
     log = read_log(
         path,
-        signals=signal or [_spelled(s) for s in roles["signals"]],
-        context=context or roles["context"],
+        signals=signal,
+        context=context,
         gold=gold,
         rank=rank,
         prompt=prompt,
@@ -82,6 +82,8 @@ def evaluate(
         policy=policy,
         source=source,
         max_bad=max_bad,
+        like=Roles.from_json(rm.info["roles"]),
+        partly=not folds,  # refits need all that the fit read
     )
     notes.release()
     result = evaluate_model(
@@ -101,12 +103,13 @@ def evaluate(
         result.caption,
     )
     differences = result.differences()
-    if differences:
+    compared = [name for name in shown if any(name in intervals for intervals in differences.values())]
+    if compared:
         print_table(
             f"{result.main} minus the other, on the same bootstrap draws",
-            ("other", *(_TITLES[name] for name in shown if name != "base_rate")),
+            ("other", *(_TITLES[name] for name in compared)),
             [
-                (other, *(with_interval(intervals.get(name)) for name in shown if name != "base_rate"))
+                (other, *(with_interval(intervals.get(name)) for name in compared))
                 for other, intervals in differences.items()
             ],
         )
@@ -134,12 +137,6 @@ _TITLES = {
     "spearman": "Spearman",
     "brier": "Brier",
     "ece": "ECE",
-    "log_likelihood": "held-out\nlog-lik.",
+    "log_likelihood": "log-lik. of\nsignals",
     "base_rate": "mean\nP(liked)",
 }
-
-
-def _spelled(signal: dict[str, object]) -> str:
-    if signal["kind"] == "explicit":
-        return f"{signal['name']}:explicit"
-    return f"{signal['name']}:negative" if signal["polarity"] == -1 else str(signal["name"])

@@ -11,7 +11,7 @@ from tacit.cli import notes
 from tacit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tacit.data import FeedbackLog
+    from tacit.data import FeedbackLog, Roles
     from tacit.features import EmbeddingStore
 
 LogPath = Annotated[
@@ -82,8 +82,12 @@ def read_log(
     policy: str | None = None,
     source: str = "auto",
     max_bad: int | None = None,
+    like: Roles | None = None,
+    partly: bool = False,
 ) -> FeedbackLog:
     """Read a log; what had to be left out waits as a note (see `notes.release`).
+
+    `like` and `partly` are those of `FeedbackLog.read`.
 
     Raises:
         ConfigError: one column given twice to a repeatable option.
@@ -107,6 +111,8 @@ def read_log(
         policy=policy,
         source=source,
         max_bad=max_bad,
+        like=like,
+        partly=partly,
     )
     if log.quarantine.total:
         notes.say(log.quarantine.describe())

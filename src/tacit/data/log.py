@@ -71,6 +71,8 @@ class FeedbackLog:
         policy: str | None = None,
         source: str = "auto",
         max_bad: int | None = None,
+        like: Roles | None = None,
+        partly: bool = False,
     ) -> FeedbackLog:
         """Read a log and validate it.
 
@@ -90,6 +92,10 @@ class FeedbackLog:
                 recognises these by their columns, unless `prompt` or `response` is given, and logs what it
                 decided.
             max_bad: refuse the log when more rows than this have to be quarantined.
+            like: roles of another log (a fit's) for what is not named here: its signals and context, and where this
+                log has their columns its texts, ids and policy. A signal given by its bare name is the one of `like`.
+            partly: take over only those signals and that context of `like` whose columns are there; else all, so that
+                a missing one is refused.
 
         KTO's `{prompt, completion, label}` reads as one signal, "label". Its `false` then means *nothing was
         seen*, as everywhere here, and not *disliked* as in KTO's own loss.
@@ -117,7 +123,7 @@ class FeedbackLog:
         known = {part: column for part, column in given.items() if column is not None}
         # One name is a list of one, not of its letters.
         signals = [signals] if isinstance(signals, str | Signal) else signals
-        raw, roles = interpret(raw, source, signals, known)
+        raw, roles = interpret(raw, source, signals, known, like, partly)
         raw = conform(raw, roles, max_bad)
         return cls(table=raw.table, roles=roles, quarantine=raw.quarantine, name=raw.name)
 

@@ -85,12 +85,7 @@ def cross_validate(
             for t, ensemble in enumerate(ensembles):
                 held_out = np.flatnonzero(outer_N == t)
                 rows = torch.from_numpy(held_out)
-                with torch.no_grad():
-                    logits = {
-                        name: value.mean(0).expand(len(rows), *value.shape[2:])
-                        for name, value in ensemble.logits(views, rows).items()
-                    }
-                    likelihood = method.log_likelihood(logits, obs.rows(rows))
+                likelihood = method.log_likelihood(ensemble.mean_logits(views, rows), obs.rows(rows))
                 score_N[held_out] = ensemble.rewards(method, views, rows).mean(0).numpy()
                 if likelihood is None or likelihood_N is None:
                     likelihood_N = None

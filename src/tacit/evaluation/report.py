@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-import torch
-
 from tacit import methods
 from tacit.data import FeedbackLog, Roles
 from tacit.errors import ConfigError, DataError, DegenerateDataError
+from tacit.evaluation.as_it_is import Overlap, overlap_with_fit, predict_as_it_is
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.policies import PolicyRow, by_policy
 from tacit.evaluation.table import Predictions, Row, compare
-from tacit.features import EmbeddingStore, style_features
+from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
 from tacit.methods import Method
 from tacit.model import RewardModel
@@ -66,15 +64,16 @@ def evaluate_model(
         log: with signals, gold or ranks to judge by.
         folds: 0 scores the log with the model as it is; K refits the model's method K times on the other folds.
             None refits (5) if this is the log of the fit, because a model must not be judged on its own training rows.
-            A model that was given gold is refitted with the gold of the other folds.
+            A model that was given gold is refitted with the gold of the other folds. Rows of the fit in another log are
+            told by the caption and in the model's protocol.
         by: role or column that folds and bootstrap keep together.
         threshold: gold above it counts as liked for AUROC.
         store: embedding cache.
         quiet: no progress bars.
 
     Raises:
-        ConfigError: nothing to judge by; or refits of a model that was given nuisances, or gold that this log does not
-            name.
+        ConfigError: nothing to judge by: no gold, no ranks, and signals of which the model gives no likelihood; or
+            refits of a model that was given nuisances, or gold that this log does not name.
     """
     own = _is_log_of_fit(rm, log)
     chosen = folds if folds is not None else (5 if own else 0)
@@ -84,6 +83,7 @@ def evaluate_model(
     if log.roles.gold is None and log.roles.rank is None and not log.roles.signals:
         raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
     unit = by or unit_of(log)
+    overlap = Overlap(0.0)  # of refits: no row is judged by a model that trained on it
     truth = truths(log, unit, threshold)
     if chosen:
         config = TrainingConfig(**rm.info["training"]["config"])
@@ -110,7 +110,8 @@ def evaluate_model(
             predictions = refits(contenders)
         title = f"{log.name}: {chosen}-fold cross-validation over {unit.removesuffix('_id')}s, 95 % intervals"
     else:
-        predictions = _as_it_is(rm, log, store, quiet)
+        overlap = overlap_with_fit(rm, log, own)
+        predictions = predict_as_it_is(rm, log, overlap=overlap, store=store, quiet=quiet)
         title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
     main = rm.method.key
     rows = compare(predictions, truth)
@@ -118,7 +119,7 @@ def evaluate_model(
     return Evaluation(
         main,
         title,
-        _caption(rows, main, own and not chosen),
+        _caption(rows, main, overlap),
         rows,
         by_policy(log, ours.score_N, ours.probability_N),
         chosen,
@@ -174,25 +175,11 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
     return list(kept.values())
 
 
-def _as_it_is(
-    rm: RewardModel, log: FeedbackLog, store: EmbeddingStore | None, quiet: bool
-) -> list[Predictions]:
-    score_N = rm.score(log, store=store, quiet=quiet).astype(np.float64)
-    level = float(torch.logit(torch.tensor(rm.info["metrics"]["base_rate"])))
-    length_N = style_features(log.responses())[:, 0].astype(np.float64)
-    return [
-        Predictions("constant", "honest", np.full(len(log), level)),
-        # A length has no level of its own: centre it on the model's, so that only its order is judged fairly.
-        Predictions("length", "honest", level + length_N - length_N.mean()),
-        Predictions(rm.method.key, "oracle" if rm.method.reads_gold else "honest", score_N),
-    ]
-
-
-def _caption(rows: list[Row], main: str, in_sample: bool) -> str:
-    lines = []
-    if in_sample:
-        lines.append("These are the rows of the fit: scores are flattered. Use --folds 5.")
+def _caption(rows: list[Row], main: str, overlap: Overlap) -> str:
+    lines = [line for line in (overlap.describe(),) if line]
     ours = next(row for row in rows if row.method == main)
+    if set(ours.metrics) <= {"base_rate"}:
+        lines.append(f"Nothing here judges {main}; name --gold or --rank.")
     for name, title in (("within_prompt_accuracy", "order within prompts"), ("auroc", "AUROC")):
         length = next((row for row in rows if row.method == "length"), None)
         if (

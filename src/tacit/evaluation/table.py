@@ -21,7 +21,7 @@ from tacit.evaluation.bootstrap import (
 from tacit.evaluation.metrics import ece, spearman
 
 Floats = NDArray[np.floating]
-Protocol = Literal["honest", "oracle"]
+Protocol = Literal["honest", "oracle", "in-sample", "partly in-sample"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Predictions:
 
     Attributes:
         method: its name in the table.
-        protocol: "oracle" if it read clean labels, else "honest".
+        protocol: "oracle" if it read clean labels; "in-sample" if it was trained on these rows, "partly in-sample" on
+            some of them; else "honest".
         score_N: logits.
         log_likelihood_N: log P(signals) of each row, or None where the method does not model them.
     """

@@ -23,6 +23,7 @@ from tacit.model.scoring import Pairs, Scorer, as_log
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
+from tacit.training.views import Views
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
@@ -68,8 +69,14 @@ class RewardModel(Scorer):
         if len(pairs) == 0:  # a log needs rows, a caller with nothing to score does not
             return np.zeros((self.ensemble.members, 0), dtype=np.float32)
         inputs = self._inputs(pairs, store, quiet)
-        rows = len(inputs.style_NS)
-        views = self.scalings.views(inputs, self.propensity_features, self.reward_features)
+        return self.view_scores(self._views(inputs), len(inputs.style_NS))
+
+    def views(self, log: FeedbackLog, *, store: EmbeddingStore | None = None, quiet: bool = True) -> Views:
+        """What the heads see of a log; what sees context is left out where the log does not name that of the fit."""
+        return self._views(self._inputs(log, store, quiet))
+
+    def view_scores(self, views: Views, rows: int) -> NDArray[np.float32]:
+        """Logits of every member [M, N] on views of N rows."""
         for head in self.method.reward_heads:
             layout = self.ensemble.layouts[head]
             seen = layout.head.view
@@ -94,8 +101,11 @@ class RewardModel(Scorer):
             return np.zeros((self.ensemble.members, 0), dtype=np.float32)
         unread_NS = np.zeros((len(texts), len(self.scalings.blocks["style"].mean)), dtype=np.float32)
         inputs = Inputs(self.encoder.encode(texts), unread_NS)
-        seen = self.scalings.views(inputs, self.propensity_features, self.reward_features)
-        return self.ensemble.rewards(self.method, seen, torch.arange(len(texts))).numpy().astype(np.float32)
+        return (
+            self.ensemble.rewards(self.method, self._views(inputs), torch.arange(len(texts)))
+            .numpy()
+            .astype(np.float32)
+        )
 
     def strata(
         self, log: FeedbackLog, *, store: EmbeddingStore | None = None, quiet: bool = True
@@ -112,8 +122,7 @@ class RewardModel(Scorer):
             raise ConfigError(f"strata need a model fitted by implicit_rm, this one is {self.method.key}")
         if len(log.roles.signals) != 1:
             raise ConfigError(f"strata need a log with one signal, {log.name} names {len(log.roles.signals)}")
-        inputs = self._inputs(log, store, quiet)
-        views = self.scalings.views(inputs, self.propensity_features, self.reward_features)
+        views = self.views(log, store=store, quiet=quiet)
         if "propensity" not in views and self.codec is not None:
             raise ConfigError(
                 f"strata need the context of the fit: {log.name} names {log.roles.context or 'none'} as context, "
@@ -221,6 +230,9 @@ class RewardModel(Scorer):
             {key: value for key, value in manifest.items() if key not in own},
             manifest.get("reward_features", "text+style"),  # older folders do not say
         )
+
+    def _views(self, inputs: Inputs) -> Views:
+        return self.scalings.views(inputs, self.propensity_features, self.reward_features)
 
     def _inputs(self, pairs: Pairs, store: EmbeddingStore | None, quiet: bool) -> Inputs:
         log = pairs if isinstance(pairs, FeedbackLog) else as_log(pairs)

@@ -77,6 +77,14 @@ class Ensemble:
         return join_rows(self.layouts, parts)
 
     @torch.no_grad()
+    def mean_logits(self, views: Views, rows_B: Tensor) -> dict[str, Tensor]:
+        """Calibrated logits of some rows in the mean over the members, [B] or [B, K] by head."""
+        return {
+            name: value.mean(0).expand(len(rows_B), *value.shape[2:])
+            for name, value in self.logits(views, rows_B).items()
+        }
+
+    @torch.no_grad()
     def rewards(self, method: Method, views: Views, rows_B: Tensor) -> Tensor:
         """Calibrated reward logits of all members on some rows, float32 [M, B]."""
         reward = method.reward(self.only(*method.reward_heads).logits(views, rows_B))

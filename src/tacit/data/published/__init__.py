@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tacit.data.carry import carried, names_its_texts
 from tacit.data.published import helpsteer, kto, oasst1, realhumaneval, saferlhf, truthfulqa, ultrafeedback
 from tacit.data.raw import RawTable, logger
 from tacit.data.roles import Roles
@@ -55,9 +56,16 @@ SOURCES = {
 
 
 def interpret(
-    raw: RawTable, source: str, signals: Sequence[str | Signal] | None, given: Mapping[str, Any]
+    raw: RawTable,
+    source: str,
+    signals: Sequence[str | Signal] | None,
+    given: Mapping[str, Any],
+    like: Roles | None = None,
+    partly: bool = False,
 ) -> tuple[RawTable, Roles]:
     """Read `raw` as `source` ("auto" looks at the columns) and put the caller's roles over the source's own.
+
+    Between the two stand the roles of another log, `like`; see `FeedbackLog.read`.
 
     Raises:
         ConfigError: an unknown source.
@@ -68,7 +76,8 @@ def interpret(
     chosen = SOURCES.get(source)
     if chosen is not None and not chosen.detect(raw.columns) and len(raw):
         raise DataError(f"{raw.name}: not {chosen.title}: columns are {', '.join(raw.columns[:20])}")
-    if source == "auto" and not {"prompt", "response"} & set(given):
+    named = {"prompt", "response"} & set(given) or names_its_texts(like, raw.columns)
+    if source == "auto" and not named:
         chosen = next((known for known in SOURCES.values() if known.recognises(raw)), None)
     roles = Roles()
     if chosen is not None and len(raw):
@@ -77,10 +86,13 @@ def interpret(
     elif "response" not in raw.columns and "completion" in raw.columns:
         roles = Roles(response="completion")  # TRL's name for it
     changes = dict(given)
+    known = dict(chosen.signals) if chosen is not None else {}
+    if like is not None:
+        changes = carried(like, raw.columns, texts=chosen is None, partly=partly) | changes
+        known |= {signal.name: signal for signal in like.signals}
     if signals is not None:
-        named = chosen.signals if chosen is not None else {}
         changes["signals"] = tuple(
-            signal if isinstance(signal, Signal) else named.get(signal) or Signal.parse(signal)
+            signal if isinstance(signal, Signal) else known.get(signal) or Signal.parse(signal)
             for signal in signals
         )
     return raw, replace(roles, **changes)
