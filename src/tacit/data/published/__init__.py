@@ -80,7 +80,9 @@ def interpret(
     if signals is not None:
         named = chosen.signals if chosen is not None else {}
         changes["signals"] = tuple(
-            signal if isinstance(signal, Signal) else named.get(signal) or Signal.parse(signal)
+            signal
+            if isinstance(signal, Signal)
+            else (named.get(signal) if isinstance(signal, str) else None) or Signal.parse(signal)
             for signal in signals
         )
     return raw, replace(roles, **changes)
