@@ -55,6 +55,18 @@ def test_the_tacit_commands_of_a_page_have_existing_verbs_and_options(page: Path
             )  # raises for an unknown option or a missing argument
 
 
+def test_the_page_of_verbs_names_those_without_json_or_quiet() -> None:
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    lacking = {
+        option: [name for name, verb in sorted(verbs.items()) if option not in {p.name for p in verb.params}]
+        for option in ("json", "quiet")
+    }
+    assert lacking == {"json": ["serve"], "quiet": ["doctor", "methods", "serve"]}
+    told = " ".join((ROOT / "docs" / "cli.md").read_text(encoding="utf-8").split())
+    assert "`--json` (all but `serve`)" in told
+    assert "`--quiet` (all that show progress or notes: not `doctor`, `methods` and `serve`)" in told
+
+
 @pytest.mark.parametrize("page", named(PAGES))
 def test_the_make_targets_of_a_page_exist(page: Path) -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from command_line import Ran, Tacit, write
+from command_line import Ran, Tacit, rows, write
 
 from tacit.evaluation.bench import SUITES
 
@@ -83,6 +83,40 @@ def test_the_real_suite_reads_a_log(tacit: Tacit, here: Path) -> None:
     assert (here / "bench" / "real" / "table.md").is_file()
 
 
+OWN = ("--data", "own log.jsonl", "--prompt", "q", "--encoder", "hashing:64", "--max-epochs", 2, "--quiet")
+
+
+@pytest.fixture
+def own(here: Path) -> Path:
+    """A log whose columns nobody knows but its owner."""
+    content = [{("q" if name == "prompt" else name): value for name, value in row.items()} for row in rows()]
+    return write(here / "own log.jsonl", content)
+
+
+def test_worlds_are_made_on_the_texts_of_a_log_of_ones_own(tacit: Tacit, here: Path, own: Path) -> None:
+    ran = tacit("bench", *OWN, "--gold", "rating", "--methods", "wmf", "--seeds", 2, "--jobs", 1, "--json")
+    assert ran.status == 0, ran.err
+    assert "wmf" in {row["method"] for row in ran.json["cases"]["context"]}
+    table = (here / "bench" / "worlds-own log" / "table.md").read_text(encoding="utf-8")
+    command = (
+        "tacit bench --suite worlds --data 'own log.jsonl' --gold rating --prompt q --methods wmf --seeds 2"
+    )
+    assert f"`{command} --encoder hashing:64 --max-epochs 2`" in table
+
+
+def test_the_real_suite_reads_the_columns_of_a_log_of_ones_own(tacit: Tacit, here: Path, own: Path) -> None:
+    roles = ("--signal", "copied", "--signal", "down:negative", "--context", "position", "--user-id", "user")
+    ran = tacit(
+        "bench", "--suite", "real", *OWN, *roles, "--gold", "rating", "--methods", "context_only", "--json"
+    )
+    assert ran.status == 0, ran.err
+    (found,) = ran.json["logs"].values()
+    assert {"context_only", "naive", "oracle"} <= {row["method"] for row in found}
+    table = (here / "bench" / "real" / "table.md").read_text(encoding="utf-8")
+    command = "tacit bench --suite real --data 'own log.jsonl' --gold rating " + " ".join(roles[:6])
+    assert f"`{command} --prompt q {' '.join(roles[6:])} --methods context_only" in table
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -92,6 +126,11 @@ def test_the_real_suite_reads_a_log(tacit: Tacit, here: Path) -> None:
         (("--suite", "real", "--protocol", "oracle"), ("the real suite is honest only",)),
         (("--suite", "real", "--data", "demo"), ("no signal is named",)),
         (("--data", "log.jsonl", "--limit", 5), ("--limit 5 is for the demo's texts alone",)),
+        (("--suite", "real", "--data", "log.jsonl"), ("no signal is named", "--signal COLUMN")),
+        (("--data", "log.jsonl"), ("no gold is named", "--gold")),
+        (("--gold", "rating"), ("--gold names a column", "--data PATH")),
+        (("--data", "demo", "--prompt-id", "id"), ("--prompt-id names a column", "--data PATH")),
+        (("--data", "log.jsonl", "--signal", "copied"), ("--signal is for --suite real", "--gold")),
         (("--suite", "real", "--limit", 5), ("--limit 5 is for the demo's texts alone",)),
     ],
 )

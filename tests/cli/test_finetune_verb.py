@@ -49,6 +49,7 @@ def test_the_laptop_recipe_makes_a_model_that_scores(place: Path, tacit: Tacit) 
         ("training: {seed: 3}", "training.seed is set by tacit"),
         ("training: {no_such: 3}", "no_such"),
         ("lora: {r: 0}", "lora.r"),
+        ("seed: -3", "seed: Input should be greater than or equal to 0"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_and_nothing_is_written(

@@ -97,6 +97,11 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
         ("log.jsonl", *FIT),
         ("log.jsonl, line 6", "'position' (context)", "nan", "finite"),
     ),
+    "context too large to standardise": (
+        changed(position=1e300),
+        ("log.jsonl", *FIT),
+        ("'position'", "found 1e+300", "rescale"),
+    ),
     "unknown method": (
         nothing_else,
         ("log.jsonl", *FIT, "--method", "magic"),
@@ -191,6 +196,8 @@ def test_a_wrong_fit_is_one_line_and_leaves_no_trace(tacit: Tacit, here: Path, c
         ("memberz: 3\n", ("run.yaml", "'memberz'", "members")),
         ("members: many\n", ("run.yaml", "members", "'many'", "whole number")),
         ("members: 0\n", ("run.yaml", "members is 0", "1 or more")),
+        ("seed: -3\n", ("run.yaml", "seed is -3", "0 or more")),
+        (f"seed: {2**32}\n", ("run.yaml", "seed is 4294967296", "4294967295 or less")),
         ("members: true\n", ("run.yaml", "members is True")),
         ("signal: {copied: 1}\n", ("run.yaml", "signal", "list of column names")),
         ("method: 3\n", ("run.yaml", "method is 3", "expected text")),
@@ -295,7 +302,13 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tacit: Tacit, here: Path
 
 @pytest.mark.parametrize(
     "arguments",
-    [("fit", "log.jsonl", "--magic"), ("fit", "log.jsonl", "--members", "0"), ("magic",), ("score",)],
+    [
+        ("fit", "log.jsonl", "--magic"),
+        ("fit", "log.jsonl", "--members", "0"),
+        ("fit", "log.jsonl", *FIT, "--seed", "99999999999999999999999"),
+        ("magic",),
+        ("score",),
+    ],
 )
 def test_a_wrong_option_is_a_few_lines(tacit: Tacit, here: Path, arguments: tuple[str, ...]) -> None:
     ran = tacit(*arguments)

@@ -139,6 +139,67 @@ def test_a_fit_that_the_log_cannot_identify_warns(tacit: Tacit, here: Path) -> N
     assert ran.json["identification"]["warnings"]
 
 
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([2] * 90, "is constant"),
+        ([f"2026-05-01T10:{i % 60:02}:00" for i in range(90)], "has only levels too rare to use"),
+    ],
+)
+def test_context_that_carries_nothing_is_told_by_name_and_counts_as_none(
+    tacit: Tacit, here: Path, values: list[object], why: str
+) -> None:
+    write(here / "log.jsonl", [dict(row, slot=value) for row, value in zip(rows(), values, strict=True)])
+    small = [word for word in SMALL if word not in ("--context", "position")]
+    ran = tacit(
+        "fit", "log.jsonl", "--signal", "copied", "--context", "slot", *small, "--out", "rm", "--json"
+    )
+    idle, none = ran.json["identification"]["warnings"]
+    assert idle.startswith(f"context column 'slot' {why}") and "it carries nothing" in idle
+    assert none.startswith("one signal and no context")
+    assert [line.startswith("tacit: warning: ") for line in ran.err.splitlines()] == [True, True]
+    assert idle in (here / "rm" / "README.md").read_text(encoding="utf-8")
+    more = tacit(
+        "fit", "log.jsonl", "--signal", "copied", "--context", "slot", *SMALL, "--out", "two", "--json"
+    )
+    assert more.json["identification"]["warnings"] == [idle]
+
+    told = tacit("log", "log.jsonl", "--signal", "copied", "--context", "slot").out
+    assert f"Context column 'slot' {why}" in told and "One signal and no context" in told
+    assert max(map(len, told.splitlines())) <= 80
+    assert "carries nothing" not in tacit("log", "log.jsonl", "--context", "slot", "--quiet").out
+
+
+def test_log_shows_huge_numbers_short(tacit: Tacit, here: Path) -> None:
+    write(here / "log.jsonl", [dict(row, position=1e300 * row["position"]) for row in rows()])
+    assert "0 to 2e+300, median 1e+300" in tacit("log", "log.jsonl", "--context", "position").out
+
+
+def test_a_head_that_was_asked_for_is_not_said_to_be_chosen(tacit: Tacit, here: Path) -> None:
+    command = ("fit", "log.jsonl", "--signal", "copied", *SMALL)
+    assert "reward head: linear, as asked;" in tacit(*command, "--linear", "--out", "asked").out
+    assert ", chosen by held-out likelihood;" in tacit(*command, "--out", "chosen").out
+
+
+def test_control_characters_of_a_log_do_not_reach_the_terminal(
+    tacit: Tacit, here: Path, fitted: Path
+) -> None:
+    bad = "\x1b[31mred\x00 \x9b2J\u202e \u200d"
+    write(here / "pairs.jsonl", [{"prompt": "question", "response": bad}])
+    assert "�[31mred� �2J� \u200d" in tacit("score", fitted, "pairs.jsonl").out
+    content = [dict(row, llm=bad, **{bad: row["copied"], "where\x1b": bad}) for row in rows()]
+    write(here / "log.jsonl", content)
+    roles = ("--signal", bad, "--context", "where\x1b")
+    told = tacit("log", "log.jsonl", *roles, "--policy", "llm")
+    fit = tacit(
+        "fit", "log.jsonl", *roles, "--encoder", "hashing:32", "--members", 1, "--epochs", 2, "--out", "rm"
+    )
+    wrong = tacit("log", "log.jsonl", "--signal", "\x1b[2J")
+    for ran in (told, fit, wrong):
+        assert "�" in ran.out + ran.err
+        assert not set("\x1b\x00\x9b\u202e") & set(ran.out + ran.err)
+
+
 def test_score_json_has_one_entry_per_pair_in_input_order(tacit: Tacit, here: Path, fitted: Path) -> None:
     pairs = [
         ("question 1", "answer 1"),

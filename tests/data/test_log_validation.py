@@ -68,6 +68,19 @@ def test_spellings_of_1_0_and_null(values: Any) -> None:
     assert visible_NK[:, 0].tolist() == [value is not None for value in values]
 
 
+@pytest.mark.parametrize("part", ["signal", "exposure"])
+def test_half_precision_is_read_like_other_floats(part: str) -> None:
+    half = pa.array([np.float16(1), np.float16(0), None], pa.float16())
+    signal = Signal("half") if part == "signal" else Signal("copied", exposure="half")
+    log = FeedbackLog.read(pa.table(columns(copied=[1, 1, 1], half=half)), signals=[signal])
+    y_NK, visible_NK = log.signal_matrix()
+    assert (y_NK[:, 0].tolist(), visible_NK[:, 0].tolist()) == (
+        ([1, 0, 0], [True, True, False]) if part == "signal" else ([1, 0, 0], [True, False, False])
+    )
+    with pytest.raises(DataError, match=r"row 2: column 'half' \(signal\) holds 0.5"):
+        FeedbackLog.read(pa.table(columns(half=np.array([1, 0.5], dtype=np.float16))), signals=["half"])
+
+
 def test_null_is_not_zero() -> None:
     roles = Roles(signals=(Signal("copied"),))
     zero = FeedbackLog.from_columns(columns(copied=[1, 0]), roles)
@@ -228,6 +241,26 @@ def test_signal_parse_and_its_refusals() -> None:
     for wrong in ({"polarity": 0}, {"kind": "loud"}, {"misclick": 1.0}):
         with pytest.raises(ConfigError, match="signal 'x'"):
             Signal("x", **wrong)
+
+
+@pytest.mark.parametrize("wrong", [("copied", -1), ["copied"], 5, None])
+def test_a_signal_that_is_no_name_is_one_line(wrong: Any) -> None:
+    log = FeedbackLog.from_columns(columns(copied=[1, 0]), Roles())
+    for read in (
+        lambda: FeedbackLog.read(log.table, signals=[wrong]),
+        lambda: log.with_roles(signals=[wrong]),
+        lambda: Signal.parse(wrong),
+    ):
+        with pytest.raises(ConfigError, match=r"^a signal is .* expected a column's name such as") as told:
+            read()
+        assert "\n" not in str(told.value)
+
+
+def test_a_negative_max_bad_is_one_line() -> None:
+    table = pa.table(columns(copied=[1, 0]))
+    with pytest.raises(ConfigError, match=r"^max_bad is -1, expected 0 or more"):
+        FeedbackLog.read(table, signals=["copied"], max_bad=-1)
+    assert len(FeedbackLog.read(table, signals=["copied"], max_bad=0)) == 2
 
 
 def test_roles_survive_json_and_refuse_unknown_ones() -> None:

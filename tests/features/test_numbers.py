@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tacit.errors import DataError, ModelError
-from tacit.features import STYLE_NAMES, ContextCodec, Standardiser, style_features
+from tacit.features import STYLE_NAMES, ContextCodec, Standardiser, idle_columns, style_features
 
 
 def count(response: str, name: str) -> int:
@@ -147,6 +148,41 @@ def test_a_missing_column_and_text_for_numbers_are_refused() -> None:
         codec.transform({"device": np.array(["pc"])})
     with pytest.raises(DataError, match="holds text"):
         codec.transform({"slot": np.array(["one"])})
+
+
+@pytest.mark.parametrize("large", [1e300, 1e160, -1e300, 1.7e308])
+def test_numbers_too_large_to_standardise_are_refused_by_column(large: float) -> None:
+    with pytest.raises(
+        DataError, match=rf"^context column 'slot': found {re.escape(f'{large:.3g}')}, expected .*rescale"
+    ) as told:
+        ContextCodec.fit({"slot": np.array([0.0, large, 2.0])})
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("values", [[1e100] * 3, [1e30, 0.0, 2e30], [1.0, 1.0 + 1e-12, 1.0]])
+def test_what_a_codec_takes_becomes_finite_numbers(values: list[float]) -> None:
+    columns = {"slot": np.array(values)}
+    assert np.isfinite(ContextCodec.fit(columns).transform(columns)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (np.full(90, 3.0), "is constant"),
+        (np.array(["pc"] * 90, dtype=object), "is constant"),
+        (
+            np.array([f"10:{i % 60}" for i in range(90)], dtype=object),
+            "has only levels too rare to use (each on fewer than 5 rows)",
+        ),
+        (np.arange(90.0), None),
+        (np.array(["pc"] * 85 + ["phone"] * 5, dtype=object), None),
+        (np.array(["pc"] * 89 + ["phone"], dtype=object), None),  # the rare one is told from the rest
+    ],
+)
+def test_a_column_is_idle_exactly_when_its_numbers_do_not_vary(values: np.ndarray, why: str | None) -> None:
+    assert idle_columns({"slot": values}) == ({} if why is None else {"slot": why})
+    varies = np.ptp(ContextCodec.fit({"slot": values}).transform({"slot": values}), axis=0).any()
+    assert varies == (why is None)
 
 
 def test_no_context_is_no_columns() -> None:

@@ -39,6 +39,12 @@ class Unused(HashingEncoder):
             "config: unknown knob 'epochs', expected some of members",
         ),
         (LOG, {"config": {"members": "many"}}, "config: members is 'many' .str., expected: "),
+        (LOG, {"config": {"seed": -1}}, "config: seed is -1 .int., expected: input should be greater than"),
+        (
+            LOG,
+            {"config": {"seed": 2**32}},
+            "config: seed is 4294967296 .int., expected: input should be less",
+        ),
         (LOG, {"config": {1: 2}}, "config is .*expected a TrainingConfig or a mapping"),
         (LOG, {"config": QUICK.model_copy(update={"lr": -1.0})}, "config: lr is -1.0 .float., expected: "),
         (LOG, {"method": ImplicitRM}, r"method is the class ImplicitRM, expected one of it: ImplicitRM\(\)"),
@@ -56,6 +62,12 @@ def test_a_wrong_argument_is_one_line(log: Any, arguments: dict[str, Any], messa
         fit(log, **{"encoder": Unused(32), "config": QUICK, **arguments})
     assert "\n" not in str(refused.value)
     assert "pydantic" not in str(refused.value)
+
+
+def test_the_largest_seed_fits() -> None:
+    config = {**QUICK.model_dump(), "seed": 2**32 - 1, "max_epochs": 2}
+    rm = fit(LOG, method="cubpr", encoder="hashing:32", config=config)
+    assert np.isfinite(rm.score([("question 1", "clear")])).all()
 
 
 def test_knobs_may_be_a_mapping() -> None:

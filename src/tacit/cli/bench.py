@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tacit.cli.options import Cache, Encoder, Jobs, Json, Quiet
+from tacit.cli.options import (
+    Cache,
+    Context,
+    Encoder,
+    Jobs,
+    Json,
+    Prompt,
+    PromptId,
+    Quiet,
+    Response,
+    SessionId,
+    Signals,
+    UserId,
+)
 from tacit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +63,19 @@ def bench(
             metavar="NAME",
         ),
     ] = None,
+    gold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Column of trusted labels: worlds draw users from it, real is judged by it."
+        ),
+    ] = None,
+    signal: Signals = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    response: Response = None,
+    prompt_id: PromptId = None,
+    user_id: UserId = None,
+    session_id: SessionId = None,
     methods: Annotated[
         str, typer.Option(help="Names of tacit methods, comma-separated; all by default.", metavar="NAMES")
     ] = "",
@@ -85,6 +113,21 @@ def bench(
         raise ConfigError(
             f"--limit {limit} is for the demo's texts alone; leave it out, or leave --data at demo"
         )
+    roles = {
+        role: value
+        for role, value in {
+            "gold": gold,
+            "signals": signal,
+            "context": context,
+            "prompt": prompt,
+            "response": response,
+            "prompt_id": prompt_id,
+            "user_id": user_id,
+            "session_id": session_id,
+        }.items()
+        if value
+    }
+    _refuse_roles(roles, suite, data)
     store = open_store(cache)
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
@@ -98,7 +141,7 @@ def bench(
         )
         real = [
             run_real(
-                find_data(name),
+                find_data(name, roles=roles),
                 out / "parts",
                 data=_title(name),
                 keys=keys,
@@ -112,7 +155,7 @@ def bench(
         written = write_run(
             real,
             out / "real",
-            command=_command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs),
+            command=_command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs),
         )
         _show_real(real, written, json=json)
         return
@@ -122,7 +165,7 @@ def bench(
     honest, oracle = protocol is not Protocol.ORACLE, protocol is not Protocol.HONEST
     result = run_bench(
         suite.value,
-        find_data(names[0], limit),
+        find_data(names[0], limit, roles=roles),
         out / "parts",
         data=_title(names[0]),
         methods=keys,
@@ -134,10 +177,28 @@ def bench(
         jobs=jobs,
         quiet=quiet,
     )
-    command = _command(suite, data, keys, seeds, protocol, encoder, limit, max_epochs)
+    command = _command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs)
     table = lines(result)
     written = write_run(result, out / f"{suite.value}-{Path(result.data).stem}", command=command, table=table)
     _show(result, table, written, json=json)
+
+
+def _refuse_roles(roles: Mapping[str, Any], suite: Suite, data: list[str] | None) -> None:
+    """Roles belong to a log that is named, and a simulated suite draws its own signals, context and users."""
+    if roles and (not data or "demo" in data):
+        raise ConfigError(
+            f"{_option(next(iter(roles)))} names a column of a log of your own; say which log with --data PATH"
+        )
+    drawn = [role for role in ("signals", "context", "user_id", "session_id") if role in roles]
+    if drawn and suite is not Suite.REAL:
+        raise ConfigError(
+            f"{_option(drawn[0])} is for --suite real; suite {suite.value} draws users of its own on texts with gold "
+            "(--gold), leave it out"
+        )
+
+
+def _option(role: str) -> str:
+    return "--signal" if role == "signals" else f"--{role.replace('_', '-')}"
 
 
 def _title(name: str) -> str:
@@ -148,6 +209,7 @@ def _title(name: str) -> str:
 def _command(
     suite: Suite,
     data: list[str] | None,
+    roles: Mapping[str, Any],
     keys: list[str],
     seeds: int,
     protocol: Protocol,
@@ -156,7 +218,10 @@ def _command(
     max_epochs: int | None,
 ) -> str:
     parts = ["tacit bench", f"--suite {suite.value}"]
-    parts += [f"--data {Path(name).name}" for name in data or ()]
+    parts += [f"--data {quote(Path(name).name)}" for name in data or ()]
+    for role, value in roles.items():
+        columns = [value] if isinstance(value, str) else value
+        parts += [f"{_option(role)} {quote(column)}" for column in columns]
     parts += [f"--methods {','.join(keys)}"] if keys else []
     parts += [] if suite is Suite.REAL else [f"--seeds {seeds}"]
     parts += [] if protocol is Protocol.HONEST else [f"--protocol {protocol.value}"]

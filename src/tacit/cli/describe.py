@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tacit.cli.render import number
@@ -16,11 +16,12 @@ _NAME = 24  # longest name shown whole in a table
 _PAIRS, _POLICIES, _LEVELS = 10, 12, 5  # rows shown; --json has all of them
 
 
-def describe(summary: LogSummary, *, hints: bool = True) -> Iterator[str]:
+def describe(summary: LogSummary, idle: Mapping[str, str], *, hints: bool = True) -> Iterator[str]:
     """The lines that `tacit log` prints.
 
     Args:
         summary: from `tacit.data.summarise`.
+        idle: context columns that carry nothing, and why, from `tacit.features.idle_columns`.
         hints: say what to name next where the log names no signal or no context.
     """
     yield summary.name
@@ -42,7 +43,7 @@ def describe(summary: LogSummary, *, hints: bool = True) -> Iterator[str]:
         yield ""
         yield from _policies(summary)
     if hints:
-        yield from _hints(summary)
+        yield from _hints(summary, idle)
 
 
 def _facts(summary: LogSummary) -> Iterator[str]:
@@ -109,10 +110,13 @@ def _policies(summary: LogSummary) -> Iterator[str]:
     )
 
 
-def _hints(summary: LogSummary) -> Iterator[str]:
+def _hints(summary: LogSummary, idle: Mapping[str, str]) -> Iterator[str]:
+    for name, why in idle.items():
+        yield ""
+        yield from textwrap.wrap(f"Context column {_cut(name)!r} {why}: it carries nothing.", _WIDTH)
     if not summary.signals:
         yield "\nNo signal is named: use --signal COLUMN (or --signal COLUMN:negative)."
-    elif not summary.context and len(summary.signals) == 1:
+    elif len(summary.context) == len(idle) and len(summary.signals) == 1:
         yield "\nOne signal and no context: name columns that move clicks but not preference"
         yield "(--context position), or more signals; else style and preference stay mixed."
 
@@ -156,6 +160,8 @@ def _spread(spread: Spread) -> str:
 
 
 def _plain(value: float) -> str:
+    if abs(value) >= 1e15:  # three hundred digits tell nobody anything
+        return f"{value:.3g}"
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
 
 

@@ -46,7 +46,9 @@ def doctor(
 
 def print_finding(finding: Finding) -> None:
     """One line, and for what is not in order two more: why it matters, and how to mend it."""
-    print(f"{finding.status:<6}{finding.check:<15}{finding.found}")
+    from tacit.cli.render import printable
+
+    print(f"{finding.status:<6}{finding.check:<15}{printable(finding.found)}")
     for word, text in (("why", finding.why), ("mend", finding.mend)):
         if text:
-            print(f"{'':<6}{word:>13}: {text}")
+            print(f"{'':<6}{word:>13}: {printable(text)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tacit.cli.options import (
+    LARGEST_SEED,
     Cache,
     Context,
     Encoder,
@@ -62,7 +63,7 @@ def fit(
     max_bad: MaxBad = None,
     members: Annotated[int, typer.Option(min=1, help="Ensemble size.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="At most this many passes.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same bytes.")] = 0,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML with these options by name; the command line wins."),
@@ -210,7 +211,7 @@ def _columns(log: FeedbackLog) -> str:
 
 
 def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> None:
-    from tacit.cli.render import number, print_json
+    from tacit.cli.render import number, print_json, printable
 
     info = model.info
     hidden = "×".join(map(str, info["training"]["hidden"])) or "linear"
@@ -234,13 +235,16 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     )
     for signal in info["log"]["signals"]:
         sign = "positive" if signal["polarity"] > 0 else "negative"
-        print(f"  {signal['name']} ({sign}) fired on {number(signal['rate'])} of the rows where it could")
+        print(
+            f"  {printable(signal['name'])} ({sign}) fired on {number(signal['rate'])} of the rows where it could"
+        )
     print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"
     )
     gold_rows = info["log"]["gold_rows"]
     read = f"{gold_rows:,} trusted labels were read, as asked" if gold_rows else "no clean label was read"
-    print(f"  reward head: {hidden}, chosen by held-out likelihood; {read}")
+    asked = info["training"]["config"]["hidden"] is not None
+    print(f"  reward head: {hidden}, {'as asked' if asked else 'chosen by held-out likelihood'}; {read}")
     print(f"  not told by this log: {info['identification']['not_identified']}")
     print(f"Next: tacit score {quote(str(folder))} PAIRS.jsonl; read {folder}/README.md")

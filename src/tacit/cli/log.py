@@ -43,8 +43,9 @@ def log(
     from tacit.cli import notes
     from tacit.cli.describe import describe
     from tacit.cli.options import read_log
-    from tacit.cli.render import print_json
+    from tacit.cli.render import print_json, printable
     from tacit.data import summarise
+    from tacit.features import idle_columns
 
     feedback = read_log(
         path,
@@ -65,5 +66,6 @@ def log(
     if json:
         print_json(summary.to_json())
         return
-    for line in describe(summary, hints=not quiet):
-        print(line)
+    idle = {} if quiet else idle_columns(feedback.context_columns())
+    for line in describe(summary, idle, hints=not quiet):
+        print(printable(line))

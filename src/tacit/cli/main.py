@@ -21,6 +21,7 @@ from tacit.cli.finetune import finetune
 from tacit.cli.fit import fit
 from tacit.cli.log import log
 from tacit.cli.methods import methods
+from tacit.cli.render import printable
 from tacit.cli.safety import safety
 from tacit.cli.score import score
 from tacit.cli.serve import serve
@@ -99,9 +100,9 @@ def _run() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"tacit: {' '.join(message.split())}", file=sys.stderr)
+    print(f"tacit: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(2)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"tacit: warning: {message}", file=sys.stderr)
+    print(f"tacit: warning: {printable(str(message))}", file=sys.stderr)

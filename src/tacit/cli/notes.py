@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from tacit.cli.render import printable
+
 
 class _Held(logging.Handler):
     """Keeps lines until `release`, then prints them and everything after at once."""
@@ -17,10 +19,11 @@ class _Held(logging.Handler):
         self.waiting: list[str] | None = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        line = printable(record.getMessage())
         if self.waiting is None:
-            print(record.getMessage(), file=sys.stderr)
+            print(line, file=sys.stderr)
         else:
-            self.waiting.append(record.getMessage())
+            self.waiting.append(line)
 
 
 def hold(*, quiet: bool) -> None:

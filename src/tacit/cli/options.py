@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tacit.data import FeedbackLog, Roles
     from tacit.features import EmbeddingStore
 
+LARGEST_SEED = 2**32 - 1
+"""What `TrainingConfig` takes; here too, so that --help need not load it."""
+
 LogPath = Annotated[
     str,
     typer.Argument(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tacit.evaluation.bootstrap import Interval
+
+
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""All but line breaks: terminals act on them, write text backwards, or cannot encode them."""
 
 
 def print_json(value: Any) -> None:
@@ -24,15 +29,25 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
     # A pipe has no width: give it room instead of cutting names.
     console = Console() if Console().is_terminal else Console(width=140)
-    console.print(title, style="bold", soft_wrap=True, highlight=False, markup=False)
+    console.print(printable(title), style="bold", soft_wrap=True, highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        table.add_row(*(printable(cell).replace("[", "\\[") for cell in row))
     console.print(table)
     if caption:
-        console.print(caption, soft_wrap=True, highlight=False, markup=False)
+        console.print(printable(caption), soft_wrap=True, highlight=False, markup=False)
+
+
+def printable(text: str) -> str:
+    """Text of a log or a model as a terminal may show it: what would move the cursor or change colours becomes �.
+
+    Example:
+        >>> printable("\\x1b[31mred\\x00")
+        '�[31mred�'
+    """
+    return _CONTROLS.sub("�", text)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -7,17 +7,15 @@ from typing import Any
 
 import typer
 
+from tacit.cli.options import LARGEST_SEED
 from tacit.errors import ConfigError
 
 _LISTS = ("signal", "context")
 _INTEGERS = ("members", "epochs", "seed", "max_bad")
 _SWITCHES = ("linear",)
 _FOLDERS = ("out", "cache")
-_LEAST = {
-    "members": 1,
-    "epochs": 1,
-    "max_bad": 0,
-}  # the command line's own checks are in the options of the verb
+_LEAST = {"members": 1, "epochs": 1, "seed": 0, "max_bad": 0}
+_MOST = {"seed": LARGEST_SEED}  # the command line's own checks are in the options of the verb
 
 
 def merged(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
@@ -74,6 +72,8 @@ def _typed(config: Path, name: str, value: Any) -> Any:
             raise ConfigError(f"{config}: {name} is {value!r}, expected a whole number")
         if value < _LEAST.get(name, value):
             raise ConfigError(f"{config}: {name} is {value}, expected {_LEAST[name]} or more")
+        if value > _MOST.get(name, value):
+            raise ConfigError(f"{config}: {name} is {value}, expected {_MOST[name]} or less")
         return value
     if name in _SWITCHES:
         if not isinstance(value, bool):

@@ -57,5 +57,7 @@ def score(
 
 
 def _short(text: str, width: int = 60) -> str:
-    line = " ".join(text.split())
+    from tacit.cli.render import printable
+
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -24,6 +24,8 @@ def binary(raw: RawTable, name: str, part: str) -> Any:
     """
     column = raw.column(name)
     if not isinstance(column, list):
+        if pa.types.is_float16(column.type):
+            column = column.cast(pa.float32())  # Arrow compares no halves
         kind = column.type
         if pa.types.is_boolean(kind) or pa.types.is_null(kind):
             return column.cast(pa.int8()).combine_chunks()

@@ -25,7 +25,7 @@ from tacit.data.readers import open_raw
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 from tacit.data.texts import Message, as_messages, is_chat, prompt_text, response_text
-from tacit.errors import DataError
+from tacit.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,10 @@ class FeedbackLog:
 
         Raises:
             DataError: one line naming the file, the row or column, what was found and what was expected.
+            ConfigError: a signal that is neither a name nor a `Signal`, or `max_bad` below 0.
         """
+        if max_bad is not None and max_bad < 0:
+            raise ConfigError(f"max_bad is {max_bad}, expected 0 or more, or None for no limit")
         raw = open_raw(path_or_dataset)
         given = {
             "context": (context,)
@@ -284,7 +287,8 @@ class FeedbackLog:
                 changes[part] = tuple(changes[part])
         if "signals" in changes:
             changes["signals"] = tuple(
-                Signal.parse(signal) if isinstance(signal, str) else signal for signal in changes["signals"]
+                signal if isinstance(signal, Signal) else Signal.parse(signal)
+                for signal in changes["signals"]
             )
         roles = replace(self.roles, **changes)
         raw = replace(from_arrow(self.table, self.name), quarantine=self.quarantine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, shown
 
 _POLARITIES = {"positive": 1, "negative": -1}
 
@@ -60,8 +60,13 @@ class Signal:
         Only what follows the last colon is read so; a column `a:b` is written `a:b:positive`.
 
         Raises:
-            ConfigError: nothing before the colon, or an unknown word after it.
+            ConfigError: no text, nothing before the colon, or an unknown word after it.
         """
+        if not isinstance(text, str):
+            raise ConfigError(
+                f"a signal is {shown(text)}, expected a column's name such as 'copied' or 'down:negative', or a "
+                "Signal: Signal('down', polarity=-1)"
+            )
         name, colon, polarity = text.rpartition(":")
         if not colon:
             return cls(name=text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.features.context import ContextCodec
+from tacit.features.context import ContextCodec, idle_columns
 from tacit.features.encoder import Encoder, Precision
 from tacit.features.pairs import embed_pairs, pair_dimension
 from tacit.features.resolve import resolve_encoder
@@ -18,6 +18,7 @@ __all__ = [
     "Precision",
     "Standardiser",
     "embed_pairs",
+    "idle_columns",
     "pair_dimension",
     "resolve_encoder",
     "style_features",

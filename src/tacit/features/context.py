@@ -52,7 +52,8 @@ class ContextCodec:
         """Learn from columns of equal length N.
 
         Raises:
-            DataError: a column is empty, or holds NaN or an infinity; the message names column and row.
+            DataError: a column is empty, holds NaN or an infinity, or numbers too large to standardise; the message
+                names the column, and the row where one is to blame.
         """
         parts: list[_Numeric | _Categorical] = []
         for column, values in columns.items():
@@ -60,9 +61,7 @@ class ContextCodec:
                 raise DataError(f"context column {column!r} is empty; expected at least one row")
             numbers = _numbers(column, values) if _is_numeric(values) else None
             if numbers is not None:
-                deviation = float(numbers.std())
-                constant = deviation <= 1e-9 * max(1.0, abs(float(numbers.mean())))
-                parts.append(_Numeric(column, float(numbers.mean()), 1.0 if constant else deviation))
+                parts.append(_fit_numeric(column, numbers))
             else:
                 parts.append(_fit_categorical(column, values))
         return cls(tuple(parts))
@@ -142,6 +141,29 @@ class ContextCodec:
             ) from error
 
 
+def idle_columns(columns: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Columns that are the same on every row once a codec has read them, and why: "is constant" …
+
+    A head learns nothing from them, whatever they are called.
+
+    Example:
+        >>> idle_columns({"slot": np.zeros(40), "hour": np.arange(40.0), "time": np.arange(40).astype(str)})
+        {'slot': 'is constant', 'time': 'has only levels too rare to use (each on fewer than 2 rows)'}
+    """
+    found = {column: _idle(column, values) for column, values in columns.items() if len(values)}
+    return {column: why for column, why in found.items() if why is not None}
+
+
+def _idle(column: str, values: np.ndarray) -> str | None:
+    if _is_numeric(values):
+        numbers_N = _numbers(column, values)
+        return "is constant" if numbers_N.min() == numbers_N.max() else None
+    part = _fit_categorical(column, values)
+    if part.shares[-1] == 1.0 and len(set(_levels(values))) > 1:
+        return f"has only levels too rare to use (each on fewer than {_least_rows(len(values))} rows)"
+    return "is constant" if max(part.shares) == 1.0 else None
+
+
 def _part_from_json(entry: Mapping[str, Any]) -> _Numeric | _Categorical:
     column = str(entry["column"])
     if entry["kind"] == "numeric":
@@ -179,9 +201,28 @@ def _levels(values: np.ndarray | Sequence[Any]) -> np.ndarray:
     return np.array(["(missing)" if value is None else str(value) for value in values], dtype=object)
 
 
+def _fit_numeric(column: str, numbers_N: np.ndarray) -> _Numeric:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = float(numbers_N.mean()), float(numbers_N.std())
+        scale = 1.0 if deviation <= 1e-9 * max(1.0, abs(mean)) else deviation
+        farthest = float(np.abs(numbers_N - mean).max()) / scale
+    if not (np.isfinite(deviation) and farthest < np.finfo(np.float32).max):
+        largest = numbers_N[np.abs(numbers_N).argmax()]
+        raise DataError(
+            f"context column {column!r}: found {largest:.3g}, expected numbers whose spread can be computed, a size of "
+            "1e30 at most; rescale the column (its logarithm, say), or leave it out"
+        )
+    return _Numeric(column, mean, scale)
+
+
+def _least_rows(rows: int) -> int:
+    """Rows that a level needs to be one of its own."""
+    return min(_LEAST_ROWS, -(-rows // 20))
+
+
 def _fit_categorical(column: str, values: np.ndarray) -> _Categorical:
     levels, counts = np.unique(_levels(values), return_counts=True)
-    least = min(_LEAST_ROWS, -(-len(values) // 20))
+    least = _least_rows(len(values))
     by_size = sorted(zip((-counts).tolist(), levels.tolist(), strict=True))
     kept = tuple(level for size, level in by_size if -size >= least and level != OTHER)[:_MOST_LEVELS]
     share = {level: -size / len(values) for size, level in by_size}

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tacit.data import FeedbackLog
+from tacit.features import idle_columns
 from tacit.methods import Method, Observations, identifiability_rank
 from tacit.model.inputs import PropensityFeatures
 from tacit.training.config import TrainingConfig
@@ -26,19 +27,26 @@ def identification_warnings(
     method: Method, log: FeedbackLog, propensity_features: PropensityFeatures
 ) -> list[str]:
     """What the user should hear before trusting the level or the order of the scores."""
-    if not method.exchangeable or log.roles.gold is not None:
+    if not method.exchangeable and "context" not in method.needs:
         return []
+    idle = idle_columns(log.context_columns())
+    found = [
+        f"context column {name!r} {why}: it carries nothing; leave it out, or name one that varies"
+        for name, why in idle.items()
+    ]
+    if not method.exchangeable or log.roles.gold is not None:
+        return found
     if propensity_features == "text":
-        return [
+        found.append(
             "reward and propensity heads see the same features: they can exchange their roles between seeds and the "
             "likelihood cannot tell; name context columns and use propensity_features='context', add signals or gold"
-        ]
-    if not log.roles.context and len(log.roles.signals) == 1:
-        return [
+        )
+    elif len(idle) == len(log.roles.context) and len(log.roles.signals) == 1:
+        found.append(
             "one signal and no context: what style does to clicks cannot be told from what users like; name columns "
             "that move clicks but not preference (--context position), add signals, or audit some rows (--gold)"
-        ]
-    return []
+        )
+    return found
 
 
 def describe_log(log: FeedbackLog) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class TrainingConfig(BaseModel):
     )
     max_epochs: int = Field(100, ge=1)
     patience: int = Field(12, ge=1, description="epochs without a better held-out likelihood before stopping")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32, description="what NumPy, torch and transformers all take")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the first product; auto: bf16 where the CPU multiplies it in hardware"
     )

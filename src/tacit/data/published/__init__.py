@@ -92,7 +92,9 @@ def interpret(
         known |= {signal.name: signal for signal in like.signals}
     if signals is not None:
         changes["signals"] = tuple(
-            signal if isinstance(signal, Signal) else known.get(signal) or Signal.parse(signal)
+            signal
+            if isinstance(signal, Signal)
+            else (known.get(signal) if isinstance(signal, str) else None) or Signal.parse(signal)
             for signal in signals
         )
     return raw, replace(roles, **changes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError
@@ -18,7 +20,7 @@ PUBLISHED = {
 DEMO = "demo"
 
 
-def find_data(name: str, limit: int | None = None) -> FeedbackLog:
+def find_data(name: str, limit: int | None = None, *, roles: Mapping[str, Any] | None = None) -> FeedbackLog:
     """The log that `name` stands for.
 
     A name of `PUBLISHED` is looked for in `$TACIT_DATA`, and in `data` and `shared/data` of the working folder and the
@@ -27,6 +29,8 @@ def find_data(name: str, limit: int | None = None) -> FeedbackLog:
     Args:
         name: see above.
         limit: at most this many prompts of the demo's texts.
+        roles: which column means what, as `FeedbackLog.read` takes them; a published set has its own for the rest, and
+            the demo's texts take none.
 
     Raises:
         ConfigError: a published set that is nowhere.
@@ -39,11 +43,11 @@ def find_data(name: str, limit: int | None = None) -> FeedbackLog:
     if name == DEMO:
         return stdlib_base(limit)
     if name not in PUBLISHED or Path(name).is_file():
-        return FeedbackLog.read(name)
+        return FeedbackLog.read(name, **(roles or {}))
     for root in _roots():
         path = root / PUBLISHED[name]
         if path.is_file():
-            return FeedbackLog.read(str(path))
+            return FeedbackLog.read(str(path), **(roles or {}))
     looked = ", ".join(str(root) for root in _roots())
     raise ConfigError(
         f"--data {name}: no {PUBLISHED[name]} in {looked}; set TACIT_DATA to the folder that holds it, or give its path"

@@ -89,7 +89,8 @@ def run_real(
             raise ConfigError(f"unknown method {key!r}; expected one of {', '.join(methods.available())}")
     if not log.roles.signals:
         raise ConfigError(
-            f"{log.name}: no signal is named; the real suite needs a log of feedback, such as oasst1 or realhumaneval"
+            f"{log.name}: no signal is named; the real suite needs a log of feedback: name its columns "
+            "(--signal COLUMN), or use oasst1 or realhumaneval"
         )
     config = config or BUDGET
     prepared = prepare(log, encoder, store=store, quiet=quiet)

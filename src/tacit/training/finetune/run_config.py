@@ -73,7 +73,7 @@ class FinetuneSettings(Settings):
     encoder: str = "minilm"
     lora: LoraSettings | None = None
     device: Literal["auto", "cpu"] = "auto"
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     training: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
