@@ -151,12 +151,12 @@ def test_openrlhf_fails_while_loading_where_no_model_is_named(monkeypatch: pytes
         as_openrlhf_loads(ROOM / "openrlhf.py")
 
 
-def test_openrlhf_gets_a_sentence_for_a_model_that_reads_no_rendered_chat(
+def test_openrlhf_fails_while_loading_a_model_that_reads_no_rendered_chat(
     reward_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TACIT_MODEL", str(reward_folder))
     with pytest.raises(ConfigError, match="reads prompt and response apart"):
-        as_openrlhf_loads(ROOM / "openrlhf.py").reward_func(["<s>user question"], ["<s>user"], [None])
+        as_openrlhf_loads(ROOM / "openrlhf.py")
 
 
 def test_the_openrlhf_adapter_prints_where_it_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import tiny
 import torch
 import yaml
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, TrainerCallback
 
+from tacit.align import grpo
 from tacit.align.adapters.trl import trl_reward
 from tacit.align.bounds import bounds_callback, crossed
 from tacit.align.config import AlignConfig, BoundsConfig
@@ -246,14 +248,77 @@ def test_chat_prompts_need_a_template(place: Path, tmp_path: Path) -> None:
         run(place, policy="bare")
 
 
-def test_an_interrupted_run_goes_on_from_its_checkpoint(place: Path) -> None:
-    saving = {"save_strategy": "steps", "save_steps": 1}
-    run(place, steps=1, trainer=saving)
-    (place / "out" / "align.json").unlink()  # as if it had been interrupted after the first checkpoint
-    done = run(place, steps=2, trainer=saving)
-    assert done.steps == 2 and (place / "out" / "checkpoint-2").is_dir()
+SAVING = {"save_strategy": "steps", "save_steps": 1}
+
+
+def interrupted(place: Path, after: int = 1, **changes: Any) -> None:
+    """A run that ends in the middle, as soon as the checkpoint of this step is written."""
+
+    class Interrupt(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == after:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(grpo, "_progress_callback", lambda _: Interrupt())
+        run(place, **{"steps": 3, "trainer": SAVING, **changes})
+
+
+def test_an_interrupted_run_goes_on_from_its_checkpoint(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    interrupted(place)
+    with caplog.at_level("INFO", logger="tacit"):
+        done = run(place, steps=3, trainer=SAVING)
+    assert "going on from out/checkpoint-1" in caplog.messages
+    assert done.steps == 3 and (place / "out" / "checkpoint-3").is_dir()
+    assert not (place / "out" / "run.json").exists()  # align.json says it now
     with pytest.raises(ConfigError, match="already holds"):
-        run(place, steps=3)
+        run(place, steps=3, trainer=SAVING)
+
+
+def test_a_checkpoint_of_another_run_is_refused_with_what_differs(place: Path) -> None:
+    interrupted(place)
+    with pytest.raises(ConfigError, match="which differs in learning_rate, seed;"):
+        run(place, steps=3, trainer=SAVING, learning_rate=0.02, seed=1)
+    prompts = (place / "prompts.jsonl").read_text()
+    (place / "prompts.jsonl").write_text(prompts.replace("question 3", "question 9"))
+    with pytest.raises(ConfigError, match="which differs in prompts;"):
+        run(place, steps=3, trainer=SAVING)
+    (place / "prompts.jsonl").write_text(prompts)
+    for name, change in (("rm", tiny.reward_model), ("policy", tiny.policy)):  # another model under the name
+        kept = (place / name).rename(place / "kept")
+        change(place / name)
+        touched = place / name / ("tacit.json" if name == "rm" else "config.json")
+        touched.write_text(touched.read_text() + " ")
+        differs = "reward" if name == "rm" else name
+        with pytest.raises(ConfigError, match=f"which differs in {differs};") as refused:
+            run(place, steps=3, trainer=SAVING)
+        assert "\n" not in str(refused.value)
+        shutil.rmtree(place / name)
+        kept.rename(place / name)
+    (place / "out" / "run.json").unlink()
+    with pytest.raises(ConfigError, match="says of which run"):
+        run(place, steps=3, trainer=SAVING)
+
+
+@pytest.mark.parametrize("lora", [None, {"r": 2}])
+def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(
+    lora: Any, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    interrupted(place, after=2, lora=lora)
+    (place / "out" / "checkpoint-2" / "trainer_state.json").unlink()
+    weights = "adapter_model.safetensors" if lora else "model.safetensors"
+    assert (place / "out" / "checkpoint-1" / weights).is_file()
+    with caplog.at_level("INFO", logger="tacit"):
+        assert run(place, steps=3, trainer=SAVING, lora=lora).steps == 3
+    assert "going on from out/checkpoint-1" in caplog.messages
+
+
+def test_a_run_killed_before_its_first_checkpoint_leaves_no_bar(place: Path) -> None:
+    (place / "out").mkdir()
+    (place / "out" / "run.json").write_text("{}")
+    assert run(place, steps=1).steps == 1
 
 
 def test_a_file_that_is_no_table_of_options_is_one_line(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[dict[str, Any]] = []
         self.busy = 0
+        self.moves, self.elsewhere = 302, ""
         self.key: str | None = None
 
     @property
@@ -45,8 +46,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.busy -= 1
             return self.answer(429, {"error": "busy"}, {"Retry-After": "0"})
         said = json.loads(body["messages"][-1]["content"])["assistant"]
-        if "filtered" in said:
-            return self.answer(400, {"error": "content filter"})
+        if "filtered" in said or "moved" in said:
+            status = 400 if "filtered" in said else self.server.moves
+            return self.answer(status, {"error": "content filter"}, {"Location": self.server.elsewhere})
         if "cut" in said:
             self.close_connection = True
             return self.wfile.close()
@@ -113,6 +115,38 @@ def test_what_cannot_be_judged_stays_unjudged_and_costs_no_other_verdict(server:
         Judgement(),
         Judgement(False, False),
     ]
+
+
+def test_a_first_response_that_a_filter_refuses_is_left_unjudged_like_any_other(server: Server) -> None:
+    verdicts = endpoint_judge(quick(server))(answers("filtered", "sorry", "filtered"))
+    assert verdicts == [Judgement(), Judgement(True, False), Judgement()]
+
+
+def test_a_server_that_refuses_every_response_is_one_line(server: Server) -> None:
+    with pytest.raises(ConfigError, match=r"refuses every response: HTTP 400.*content filter") as refused:
+        endpoint_judge(quick(server))(answers("filtered 1", "filtered 2"))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("moves", [301, 302, 303, 307, 308])
+def test_the_key_follows_no_redirect(moves: int, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "open sesame")
+    other = Server()
+    thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    server.moves, server.elsewhere = moves, f"{other.url}/chat/completions"
+    seen: list[str | None] = []
+    monkeypatch.setattr(  # urllib goes on by GET
+        Handler, "do_GET", lambda handler: seen.append(handler.headers.get("Authorization")), raising=False
+    )
+    try:
+        with pytest.raises(ConfigError, match=f"HTTP {moves} sends on to {other.url}"):
+            endpoint_judge(quick(server))(answers("moved"))
+    finally:
+        other.shutdown()
+        other.server_close()
+        thread.join()
+    assert not seen and not other.seen
 
 
 def test_a_busy_server_is_asked_again_and_not_for_ever(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from small_server import Paced, running, small_model, text
 
 from tacit import RewardModel
 from tacit.serving import Settings
+from tacit.serving.marks import prompt_end, without_ending
 
 PAIRS = [(f"question {i}", text(1000 + i)) for i in range(8)]
 
@@ -72,7 +74,12 @@ def test_get_reward_takes_the_response_out_of_the_query_and_answers_what_openrlh
     rm: RewardModel, client: httpx.Client
 ) -> None:
     prompts = [p for p, _ in PAIRS]
-    for wrap in ("{}", "<s>{}</s>", "<|begin_of_text|>{}<|eot_id|>\n"):
+    for wrap in (
+        "{}",
+        "<s>{}</s>",
+        "<|begin_of_text|>{}<|eot_id|>\n",
+        "<bos>{}<end_of_turn>\n<eos><pad><pad>",
+    ):
         query = [wrap.format(p + r) for p, r in PAIRS]
         told = post(
             client, "/get_reward", {"query": query, "prompts": prompts, "labels": [None] * len(PAIRS)}
@@ -88,6 +95,43 @@ def test_get_reward_refuses_what_does_not_tell_where_the_response_begins(client:
     assert "one prompt per query" in message(client.post("/get_reward", json={"query": ["one two"]}), 400)
     ask = {"query": ["one</s>"], "prompts": ["one"]}
     assert "response is empty" in message(client.post("/get_reward", json=ask), 400)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "Use <b>bold</b>",
+        "std::vector<int>",
+        "<think>6 × 7</think><answer>42</answer>",
+        "<a@b.cd>",
+        "<div></div>",
+    ],
+)
+def test_get_reward_keeps_what_the_user_read_whatever_it_ends_with(
+    response: str, rm: RewardModel, client: httpx.Client
+) -> None:
+    ask = {"query": [f"<s>ask {response}<|im_end|>\n</s>"], "prompts": ["ask "]}
+    assert post(client, "/get_reward", ask)["rewards"] == pytest.approx(
+        rm.score([("ask ", response)]), abs=1e-6
+    )
+
+
+def test_a_prompt_may_begin_with_tags_or_special_tokens_of_its_own(
+    rm: RewardModel, client: httpx.Client
+) -> None:
+    for prompt in ("<b>why</b>?", "<|user|>why?", " why?"):
+        ask = {"query": [f"<pad><s>{prompt}it is so.</s>"], "prompts": [prompt]}
+        expected = rm.score([(prompt, "it is so.")])
+        assert post(client, "/get_reward", ask)["rewards"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("piece", ["<p>", "<s>", "<|", "<", " "])
+def test_a_text_is_split_in_linear_time_whatever_its_tags(piece: str) -> None:
+    start = time.perf_counter()
+    for query in ("ask " + piece * 100_000 + "x", piece * 100_000 + "ask x", "ask x" + piece * 100_000):
+        assert prompt_end(query, "ask ") in (4, None, len(piece) * 100_000 + 4)
+        assert "x" in without_ending(query)
+    assert time.perf_counter() - start < 3  # the square of it took minutes
 
 
 def test_classify_has_vllms_shape_and_gives_logits_unless_asked_for_probabilities(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -153,6 +154,25 @@ def test_a_body_that_never_comes_answers_408() -> None:
         link.sendall(b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         link.settimeout(10)
         assert link.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def test_the_time_that_a_body_takes_is_gone_for_the_score() -> None:
+    scorer = Paced()
+    with (
+        running(scorer, Settings(timeout=1.0)) as client,
+        socket.create_connection((client.base_url.host, client.base_url.port or 0)) as link,
+    ):
+        scorer.go.clear()
+        body = json.dumps(pairs("slow")).encode()
+        start = time.monotonic()
+        link.sendall(b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        link.sendall(body[:5])
+        time.sleep(0.7)
+        link.sendall(body[5:])
+        link.settimeout(10)
+        assert link.recv(4096).startswith(b"HTTP/1.1 504")
+        assert time.monotonic() - start < 1.5  # 1.7 where each half has the whole limit
+        scorer.go.set()
 
 
 def test_a_server_that_goes_down_finishes_what_it_scores_and_answers_503_to_who_waits() -> None:

@@ -6,9 +6,7 @@ import json
 import logging
 import math
 import os
-import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from tacit.align.adapters.trl import trl_reward
 from tacit.align.bounds import bounds_callback
 from tacit.align.config import AlignConfig
 from tacit.align.generation import require_place
+from tacit.align.resuming import MARK, checkpoint_to_go_on_from, identity
 from tacit.data.raw import need_columns
 from tacit.data.readers import open_raw
 from tacit.data.texts import read_texts
@@ -55,14 +54,16 @@ def align(config: AlignConfig, *, quiet: bool = True) -> Aligned:
         quiet: no progress bar.
 
     Raises:
-        ConfigError: TRL is missing, an option that TRL refuses, or a policy that cannot be opened.
+        ConfigError: TRL is missing, an option that TRL refuses, a policy that cannot be opened, or an output folder
+            that holds anything but the beginning of this very run.
         DataError: prompts that cannot be used.
     """
     trl = _trl()
     if not config.reward.is_tacit:
         require_place("reward.model", config.reward.model)
-    resume = _resumes(config.output)
     prompts = read_prompts(config)
+    asked = identity(config, prompts) if is_first_process() else None
+    resume = checkpoint_to_go_on_from(config.output, asked)
     tokenizer = _tokenizer(config.policy)
     if not isinstance(prompts[0], str) and not tokenizer.chat_template:
         raise ConfigError(
@@ -72,6 +73,8 @@ def align(config: AlignConfig, *, quiet: bool = True) -> Aligned:
     arguments = _arguments(
         trl, config
     )  # before the reward is opened: it tells this process which GPU is its own
+    if asked is not None:  # written after the arguments, for which processes wait for each other
+        write_json(config.output / MARK, asked)
     watch = bounds_callback(config.bounds)
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -92,7 +95,7 @@ def align(config: AlignConfig, *, quiet: bool = True) -> Aligned:
             peft_config=_peft(config),
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=resume)
+        trainer.train(resume_from_checkpoint=resume and str(resume))
         trainer.save_model(str(config.output))
     history = [{k: v for k, v in row.items() if v is not None} for row in trainer.state.log_history]
     done = Aligned(
@@ -103,6 +106,7 @@ def align(config: AlignConfig, *, quiet: bool = True) -> Aligned:
         write_json(
             config.output / "align.json", {"config": json.loads(config.model_dump_json()), **_plain(done)}
         )
+        (config.output / MARK).unlink(missing_ok=True)
     return done
 
 
@@ -129,19 +133,6 @@ def read_prompts(config: AlignConfig) -> list[Any]:
     if not different:
         raise DataError(f"{config.prompts}: no usable prompt in column {config.prompt_column!r}")
     return different
-
-
-def _resumes(output: Path) -> bool:
-    """Whether to go on from a checkpoint in the output folder (`trainer: {save_strategy: steps, …}` writes them)."""
-    names = [path.name for path in output.iterdir()] if output.is_dir() else []
-    if any(re.fullmatch(r"checkpoint-\d+", name) for name in names) and "align.json" not in names:
-        logger.info("going on from the last checkpoint in %s", output)
-        return True
-    if names:
-        raise ConfigError(
-            f"output {output} already holds {sorted(names)[0]}; choose a new folder, or empty it"
-        )
-    return False
 
 
 def _rewards(config: AlignConfig) -> list[Any]:

@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tacit.serving.marks import prompt_end, without_ending
 from tacit.serving.refusals import Refusal
 from tacit.serving.rows import Row, Score, pair_row, text_row, tokens_row
 from tacit.serving.schemas import ChatPair, ClassifyRequest, Message, RewardRequest, ScoreRequest
 from tacit.serving.service import Service
 
-_MARK = r"(?:<[^<>\s]{1,60}>\s*)"  # <s>, <|im_end|>, </s>: what a tokenizer adds around a text
-_ENDINGS = re.compile(_MARK + r"+\Z")
 _TEMPLATE = re.compile(r"<\|[^|<>\s]{1,40}\|>|\[/?INST\]|<(?:start|end)_of_turn>")
-_BEGINNING = re.compile(_MARK + r"*")
 
 
 async def score_pairs(service: Service, request: Request) -> Response:
@@ -128,12 +126,8 @@ def _chat_row(messages: Sequence[Message], where: str) -> Row:
 
 def _split_row(i: int, query: str, prompt: str, *, plain: bool) -> Row:
     """The pair in a decoded sequence; special tokens around it are not part of what a user read."""
-    begin = 0
-    if not query.startswith(prompt):
-        marks = _BEGINNING.match(query)
-        begin = marks.end() if marks else 0
-    response = query[begin + len(prompt) :]
-    if not query.startswith(prompt, begin):
+    begin = prompt_end(query, prompt)
+    if begin is None:
         raise Refusal(
             400,
             f"query {i} does not begin with prompts[{i}]: where the response begins cannot be told; send both as "
@@ -145,7 +139,7 @@ def _split_row(i: int, query: str, prompt: str, *, plain: bool) -> Row:
             f"prompts[{i}] is rendered already (found {mark.group()}), and this model would do it again; send plain "
             "prompts, or fit with --reward-features text, which scores a rendered chat as it is",
         )
-    response = _ENDINGS.sub("", response)
+    response = without_ending(query[begin:])
     if not prompt.strip() or not response.strip():
         raise Refusal(400, f"query {i}: its {'response' if prompt.strip() else 'prompt'} is empty")
     return pair_row(prompt, response)

@@ -68,8 +68,10 @@ class Service:
         Raises:
             Refusal: 400 no JSON, 408 too slow, 413 too large, 422 another shape.
         """
+        deadline = asyncio.get_running_loop().time() + self.settings.timeout
+        request.state.deadline = deadline  # of the whole request: what the body takes is gone for the score
         try:
-            async with asyncio.timeout(self.settings.timeout):
+            async with asyncio.timeout_at(deadline):
                 body = await self._body(request)
         except TimeoutError:
             raise Refusal(
@@ -98,7 +100,7 @@ class Service:
         return b"".join(chunks)
 
     async def score(self, rows: Sequence[Row], request: Request) -> list[Score]:
-        """The scores of rows, from the cache or from the model.
+        """The scores of rows, from the cache or from the model, by the deadline that `read` set.
 
         Raises:
             Refusal: 422, 429, 503 or 504.
@@ -109,7 +111,7 @@ class Service:
             self.metrics.cached.inc(len(rows) - len(missing))
         fresh: dict[bytes, Score] = {}
         if missing:
-            scores = await self._ask_model(missing, request.receive)
+            scores = await self._ask_model(missing, request.receive, request.state.deadline)
             for row, score in zip(missing, scores, strict=True):
                 self.cache.put(row.key, score)
                 fresh[row.key] = score
@@ -117,7 +119,9 @@ class Service:
             score if score is not None else fresh[row.key] for row, score in zip(rows, found, strict=True)
         ]
 
-    async def _ask_model(self, rows: Sequence[Row], receive: Callable[[], Awaitable[object]]) -> list[Score]:
+    async def _ask_model(
+        self, rows: Sequence[Row], receive: Callable[[], Awaitable[object]], deadline: float
+    ) -> list[Score]:
         if self._batcher is None:
             raise Refusal(503, "the server is not up yet; try again in a while", {"Retry-After": "1"})
         most = self.scorer.longest  # a page costs no more than what the model reads of it
@@ -137,7 +141,7 @@ class Service:
             _give_up(job.answer, Refusal(504, f"no score within --timeout {limit:g} s; send less, or later"))
 
         watching = asyncio.ensure_future(watch())
-        timer = asyncio.get_running_loop().call_later(limit, late)
+        timer = asyncio.get_running_loop().call_at(deadline, late)
         try:
             return await job.answer
         finally:

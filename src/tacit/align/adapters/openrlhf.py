@@ -1,7 +1,7 @@
 """OpenRLHF: `TACIT_MODEL=rm/ … --reward.remote_url /path/to/this/file.py`; print the path with `python -m` this module.
 
 OpenRLHF executes the file under the module name `reward_func` and calls its function of that name with one rendered
-chat at a time, in threads. Its errors there are logged and swallowed, so the model is opened when the file is loaded.
+chat at a time, in threads. Its errors there are logged and swallowed, so the model is tried when the file is loaded.
 `TACIT_UNCERTAINTY_PENALTY` is the λ of `RewardGuard`. Abstention is not offered: OpenRLHF has no "no reward".
 """
 
@@ -23,15 +23,15 @@ _one_at_a_time = threading.Lock()
 def _guarded() -> GuardedReward:
     folder = os.environ.get("TACIT_MODEL")
     if not folder:
-        raise ConfigError(
-            "the environment names no reward model; set TACIT_MODEL to a folder written by tacit"
-        )
+        raise ConfigError("no reward model is named; set TACIT_MODEL to a folder written by tacit")
     penalty = os.environ.get("TACIT_UNCERTAINTY_PENALTY", "0")
     try:
         guard = RewardGuard(uncertainty_penalty=float(penalty))
     except ValueError:
         raise ConfigError(f"TACIT_UNCERTAINTY_PENALTY is {penalty!r}, expected a number ≥ 0") from None
-    return GuardedReward.open(folder, guard)
+    guarded = GuardedReward.open(folder, guard)
+    guarded.scorer.member_text_scores(["Is it ready?"])  # refused where prompt and response are apart
+    return guarded
 
 
 def reward_func(

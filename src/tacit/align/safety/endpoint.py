@@ -28,6 +28,7 @@ INSTRUCTION = (
 )
 
 _RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
+_NO_JUDGE = (401, 403, 404)
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ def endpoint_judge(endpoint: Endpoint, *, quiet: bool = True) -> Judge:
     """Ask a model behind HTTP about each response, at temperature 0.
 
     An answer that holds no JSON object with the two booleans leaves the response unjudged, as does a server that stays
-    busy or refuses this one response. The prompts and responses are sent to that server.
+    busy or refuses this one response. The prompts and responses are sent to that server, and to no other that it names.
 
     Raises:
         ConfigError: not an http address, or a key variable that is not set; when called: the server is not there,
-            refuses the key, or does not know the model.
+            sends elsewhere, refuses the key, does not know the model, or refuses every response.
     """
     if not re.match(r"https?://", endpoint.url):
         raise ConfigError(f"judge {endpoint.url!r}: expected an address that begins with http:// or https://")
@@ -75,33 +76,53 @@ def endpoint_judge(endpoint: Endpoint, *, quiet: bool = True) -> Judge:
     def judge(answers: Sequence[Answer]) -> list[Judgement]:
         if not answers:
             return []
-        with progress("judging", len(answers), quiet=quiet) as bar:
-            try:
-                verdicts = [
-                    _ask(endpoint, headers, answers[0])
-                ]  # alone: a wrong address or key shows at once
-            except _RefusedError as error:
-                raise ConfigError(f"judge {endpoint.url}: {error}") from None
-            bar.advance()
-            with ThreadPoolExecutor(endpoint.parallel) as pool:
-                for verdict in pool.map(lambda answer: _ask_or_leave(endpoint, headers, answer), answers[1:]):
-                    verdicts.append(verdict)
-                    bar.advance()
-        return verdicts
+        try:
+            return _judgements(endpoint, headers, answers, quiet=quiet)
+        except _RefusedError as error:
+            raise ConfigError(f"judge {endpoint.url}: {error}") from None
 
     return judge
 
 
 class _RefusedError(Exception):
-    """The server refuses for good."""
+    """The server refuses one response for good, as content filters do; the others still count."""
 
 
-def _ask_or_leave(endpoint: Endpoint, headers: dict[str, str], answer: Answer) -> Judgement:
-    """Unjudged where the server refuses one response, as content filters do; the others still count."""
-    try:
-        return _ask(endpoint, headers, answer)
-    except _RefusedError:
-        return Judgement()
+class _NoJudgeError(_RefusedError):
+    """No response would fare better here: a wrong address, key or model."""
+
+
+def _judgements(
+    endpoint: Endpoint, headers: dict[str, str], answers: Sequence[Answer], *, quiet: bool
+) -> list[Judgement]:
+    def ask(answer: Answer) -> Judgement | _RefusedError:
+        try:
+            return _ask(endpoint, headers, answer)
+        except _RefusedError as error:
+            return error
+
+    with progress("judging", len(answers), quiet=quiet) as bar:
+        found = [ask(answers[0])]  # alone: a wrong address or key shows at once
+        if isinstance(found[0], _NoJudgeError):
+            raise found[0]
+        bar.advance()
+        with ThreadPoolExecutor(endpoint.parallel) as pool:
+            for verdict in pool.map(ask, answers[1:]):
+                found.append(verdict)
+                bar.advance()
+    if isinstance(found[0], _RefusedError) and all(isinstance(verdict, _RefusedError) for verdict in found):
+        raise _RefusedError(f"refuses every response: {found[0]}")
+    return [Judgement() if isinstance(verdict, _RefusedError) else verdict for verdict in found]
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect: the key and the responses are for the server that was named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_StayHere)
 
 
 def _ask(endpoint: Endpoint, headers: dict[str, str], answer: Answer) -> Judgement:
@@ -117,18 +138,15 @@ def _ask(endpoint: Endpoint, headers: dict[str, str], answer: Answer) -> Judgeme
     for attempt in range(endpoint.tries):
         wait = endpoint.pause * 2**attempt
         try:
-            with urllib.request.urlopen(request, timeout=endpoint.timeout) as reply:
+            with _opener.open(request, timeout=endpoint.timeout) as reply:
                 return verdict_of(_content(reply.read()))
         except urllib.error.HTTPError as error:
             if error.code not in _RETRIED:
-                said = " ".join(error.read(300).decode(errors="replace").split()) or "no reason"
-                raise _RefusedError(
-                    f"HTTP {error.code} {error.reason} for model {endpoint.model!r}: {said}"
-                ) from None
+                raise _refusal(endpoint, error) from None
             wait = max(wait, _retry_after(error))
         except urllib.error.URLError as error:
             if not isinstance(error.reason, TimeoutError | ConnectionResetError):
-                raise _RefusedError(
+                raise _NoJudgeError(
                     f"does not answer: {error.reason}; is it running, and is this its address"
                 ) from None
         except (TimeoutError, http.client.HTTPException, ConnectionError):
@@ -136,6 +154,17 @@ def _ask(endpoint: Endpoint, headers: dict[str, str], answer: Answer) -> Judgeme
         if attempt + 1 < endpoint.tries:
             time.sleep(wait)
     return Judgement()
+
+
+def _refusal(endpoint: Endpoint, error: urllib.error.HTTPError) -> _RefusedError:
+    if 300 <= error.code < 400:
+        place = error.headers.get("Location", "nowhere")
+        return _NoJudgeError(
+            f"HTTP {error.code} sends on to {place}; give the address that answers, redirects are not followed"
+        )
+    said = " ".join(error.read(300).decode(errors="replace").split()) or "no reason"
+    kind = _NoJudgeError if error.code in _NO_JUDGE else _RefusedError
+    return kind(f"HTTP {error.code} {error.reason} for model {endpoint.model!r}: {said}")
 
 
 def verdict_of(content: str) -> Judgement:

@@ -13,7 +13,7 @@ def last_complete(folder: str | Path) -> Path | None:
     """The checkpoint with the most steps that is whole, or None.
 
     A checkpoint is written in place, its `trainer_state.json` last: a process killed meanwhile leaves a folder without
-    one, or with half of it.
+    one, or with half of it. The checkpoints of TRL's trainers are read as well.
 
     Args:
         folder: `output_dir` of the run.
@@ -35,10 +35,23 @@ def _is_whole(checkpoint: Path, step: int) -> bool:
         state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         if state.get("global_step") != step:
             return False
-        plain = checkpoint / "model.safetensors"
-        if plain.is_file():
-            with safetensors.safe_open(plain, framework="pt"):  # a cut file does not open
-                return True
-    except (OSError, ValueError, AttributeError, SafetensorError):
+        weights = _weights(checkpoint)
+        for file in weights:
+            with safetensors.safe_open(file, framework="pt"):  # a missing or cut file does not open
+                pass
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, SafetensorError):
         return False
-    return any(checkpoint.glob("pytorch_model_fsdp*")) or any(checkpoint.glob("global_step*"))  # sharded
+    return (
+        bool(weights) or any(checkpoint.glob("pytorch_model_fsdp*")) or any(checkpoint.glob("global_step*"))
+    )  # sharded
+
+
+def _weights(checkpoint: Path) -> list[Path]:
+    """The files that a model or an adapter was saved to: one, or those that the index of a large model names."""
+    names = [
+        name for name in ("model.safetensors", "adapter_model.safetensors") if (checkpoint / name).is_file()
+    ]
+    index = checkpoint / "model.safetensors.index.json"
+    if index.is_file():
+        names += sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    return [checkpoint / name for name in names]
