@@ -20,6 +20,7 @@ from tacit.data import FeedbackLog, Roles, Signal
 from tacit.errors import ConfigError, DegenerateDataError
 from tacit.finetuning import describe, feedback_trainer
 from tacit.model import FineTunedRewardModel
+from tacit.model.export import export
 from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
 from tiny_models import tiny_causal
 
@@ -329,3 +330,41 @@ def test_the_folder_states_the_metrics_of_the_weights_that_are_kept(base: Path, 
     assert metrics["base_rate"] == pytest.approx(rm.probability(trainer.eval_log).mean(), abs=1e-4)
     judged = [entry["eval_criterion"] for entry in trainer.state.log_history if "eval_criterion" in entry]
     assert metrics["held_out_criterion"] == pytest.approx(min(judged), abs=1e-4)
+
+
+def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification
+
+    half = {"dtype": "bfloat16"}
+    rm = tacit.finetune(
+        clicks_log(),
+        str(base),
+        method="naive",
+        args=knobs(tmp_path, members=3, max_steps=5, model_init_kwargs=half),
+    )
+    pairs = [(f"ask {i}", response) for i, response in enumerate(texts()[1][:9])]
+    before = rm.score(pairs)  # float32 head on a backbone in bfloat16
+    rm.save(tmp_path / "rm")
+    again = tacit.load(tmp_path / "rm")
+    assert again.classifier.network.dtype == torch.float32
+    rendered = [
+        again.classifier.chat.render([{"role": "user", "content": p}, {"role": "assistant", "content": r}])
+        for p, r in pairs
+    ]
+    checkpoint = again.classifier.text_scores(rendered)[:, 0]
+    np.testing.assert_allclose(again.score(pairs), checkpoint, atol=1e-6)
+    np.testing.assert_allclose(before, checkpoint, atol=1e-2)
+    assert export(again, tmp_path / "exported").compared.relative <= 1e-6
+    assert export(rm, tmp_path / "at once").compared.tolerance == 3e-2  # scored in bfloat16, as on a GPU
+
+    stored = load_file(tmp_path / "rm" / "model.safetensors")
+    kinds = {name: value.dtype for name, value in stored.items()}
+    assert kinds.pop("score.weight") == torch.float32 and set(kinds.values()) == {torch.bfloat16}
+    plain, told = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "rm", dtype="auto", output_loading_info=True
+    )
+    assert plain.dtype == torch.bfloat16 and not told["missing_keys"] and not told["mismatched_keys"]
+    ids = again.classifier.chat.token_ids(rendered)
+    logits = [float(plain(input_ids=torch.tensor([row])).logits[0, 0].detach()) for row in ids]
+    np.testing.assert_allclose(logits, checkpoint, atol=1e-2)
