@@ -368,3 +368,13 @@ def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: P
     ids = again.classifier.chat.token_ids(rendered)
     logits = [float(plain(input_ids=torch.tensor([row])).logits[0, 0].detach()) for row in ids]
     np.testing.assert_allclose(logits, checkpoint, atol=1e-2)
+
+
+def test_a_chat_of_exactly_the_longest_length_is_not_cut(base: Path, tmp_path: Path) -> None:
+    log = clicks_log(40)
+    whole = feedback_trainer(log, str(base), method="naive", args=knobs(tmp_path))
+    longest = max(whole.train_dataset["length"])
+    for length, cut in ((longest, 0), (longest - 1, 40)):  # all chats have as many words
+        trainer = feedback_trainer(log, str(base), method="naive", args=knobs(tmp_path, max_length=length))
+        assert trainer.rows_cut == cut
+        assert max(trainer.train_dataset["length"]) == length

@@ -44,11 +44,13 @@ def tokenised(log: FeedbackLog, chat: Chat, *, first: int, by_group: bool) -> tu
     from datasets import Dataset
 
     ids: list[list[int]] = []
+    cut = 0
     chats = log.messages()
     for start in range(0, len(chats), _CHUNK):
         texts = [chat.render([dict(turn) for turn in messages]) for messages in chats[start : start + _CHUNK]]
-        ids += chat.token_ids(texts)
-    cut = sum(len(tokens) >= chat.longest for tokens in ids)
+        whole = chat.whole_ids(texts)
+        cut += sum(len(tokens) > chat.longest for tokens in whole)
+        ids += [chat.shorten(tokens) for tokens in whole]
     if by_group:
         codes_N = log.prompt_codes()
         order = np.argsort(codes_N, kind="stable")
