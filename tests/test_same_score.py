@@ -50,7 +50,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         clicks_log(), str(base), args=args, peft_config=LoraConfig(r=4, target_modules="all-linear")
     )
     trainer.train()
-    rm = FineTunedRewardModel.of(trainer.fitted(), describe(trainer, clicks_log()))
+    done = trainer.fitted()
+    rm = FineTunedRewardModel.of(done, describe(trainer, clicks_log(), done))
     rm.save(place / "rm")
     export(rm, place / "exported")
     with TestClient(create_app(tacit.load(place / "rm"), "rm")) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tacit.features import Encoder
     from tacit.model.finetuned import FineTunedRewardModel
     from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
+    from tacit.training.finetune.fitted import FineTuned
 
 _NUISANCE = "tacit:{}"  # columns added to a log for the trainer
 
@@ -68,7 +70,7 @@ def finetune(
         use_gold: train on the log's gold labels too.
         encoder: of the frozen features on which nuisances are estimated, for methods that need any.
         store: cache of its embeddings.
-        nuisances: what is known, as in `tacit.fit`; it is not estimated then.
+        nuisances: what is known, as in `tacit.fit`, beside what `args.nuisances` says; it is not estimated then.
         resume: go on from the last checkpoint in `output_dir`, or from the one named.
         quiet: no progress bars.
 
@@ -99,7 +101,7 @@ def finetune(
     done = train_quietly(trainer, resume=resume, quiet=quiet)
     if done is None:  # another process of this run holds the result
         raise SystemExit(0)
-    return FineTunedRewardModel.of(done, describe(trainer, log))
+    return FineTunedRewardModel.of(done, describe(trainer, log, done))
 
 
 def feedback_trainer(
@@ -121,6 +123,7 @@ def feedback_trainer(
     from tacit.training.finetune import FeedbackRewardTrainer
     from tacit.training.finetune.config import as_mapping
     from tacit.training.finetune.preparation import reward_head
+    from tacit.training.finetune.rows import resolved
 
     if not isinstance(log, FeedbackLog):
         raise ConfigError(
@@ -132,9 +135,11 @@ def feedback_trainer(
     reward_head(chosen, observe(log))  # refused before nuisances are estimated for it
     for text in identification_warnings(chosen, log, "context"):
         warnings.warn(text, IdentificationWarning, stacklevel=3)
-    if chosen.stages(observe(log)) or nuisances:
+    stated = as_mapping(knobs.nuisances)
+    if nuisances or _leaves_some_open(stated, chosen, log):
+        known = _merged(resolved(log, stated), nuisances or {})
         columns = estimate_nuisances(
-            log, chosen, encoder=encoder, store=store, nuisances=nuisances, seed=knobs.seed, quiet=quiet
+            log, chosen, encoder=encoder, store=store, nuisances=known, seed=knobs.seed, quiet=quiet
         )
         if eval_log is not None and columns:
             raise ConfigError(
@@ -193,13 +198,15 @@ def estimate_nuisances(
     }
 
 
-def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog) -> dict[str, Any]:
-    """What the folder of a fine-tuned model states: roles, log, training, metrics, identification, versions."""
-    done_heads = trainer.heads
+def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) -> dict[str, Any]:
+    """What the folder of a fine-tuned model states: roles, log, training, metrics, identification, versions.
+
+    Args:
+        trainer: that was run.
+        log: that it was given.
+        done: what it left; the evaluations that the trainer logged may be of weights that were not kept.
+    """
     args = trainer.args
-    history = trainer.state.log_history
-    judged = [entry["eval_criterion"] for entry in history if "eval_criterion" in entry]
-    rates = [entry["eval_base_rate"] for entry in history if "eval_base_rate" in entry]
     return {
         "roles": trainer.train_log.roles.to_json(),
         "log": describe_log(log),
@@ -215,14 +222,14 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog) -> dict[str, Any]
             "held_out_rows": 0 if trainer.eval_log is None else len(trainer.eval_log),
         },
         "metrics": {
-            "held_out_criterion": min(judged, default=None),
-            "base_rate": rates[-1] if rates else None,
+            "held_out_criterion": done.criterion,
+            "base_rate": done.base_rate,
             "member_spearman": None,
         },
         "identification": describe_identification(
             trainer.method,
             trainer.observations,
-            done_heads,
+            trainer.heads,
             identification_warnings(trainer.method, trainer.train_log, "context"),
         ),
         "versions": {"tacit": __version__, "torch": torch.__version__},
@@ -233,7 +240,7 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
     from tacit.training.finetune import FeedbackRewardConfig
 
     if isinstance(args, FeedbackRewardConfig):
-        return args
+        return copy.copy(args)  # the caller's own stays as it is
     given = dict(args or {})
     given.setdefault("output_dir", "tmp_trainer")
     unknown = given.keys() - FeedbackRewardConfig.__dataclass_fields__.keys()
@@ -246,6 +253,30 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
         return FeedbackRewardConfig(**given)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"args: {' '.join(str(error).split())}") from None
+
+
+def _leaves_some_open(stated: Mapping[str, Any], method: Method, log: FeedbackLog) -> bool:
+    """Whether the method needs a nuisance that `args.nuisances` does not say."""
+    from tacit.training.finetune.rows import resolved, still_needed
+
+    obs = observe(log)
+    return bool(
+        still_needed(method, obs.with_columns(**nuisance_columns(resolved(log, stated), method, obs)))
+    )
+
+
+def _merged(stated: Mapping[str, Any], given: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    """What `args.nuisances` and the keyword say together.
+
+    Raises:
+        ConfigError: both name the same nuisance.
+    """
+    twice = sorted(stated.keys() & given.keys())
+    if twice:
+        raise ConfigError(
+            f"the nuisance {twice[0]!r} is given twice, by args.nuisances and by nuisances=; expected one of them"
+        )
+    return {**stated, **given}
 
 
 def _with_columns(log: FeedbackLog, columns: Mapping[str, np.ndarray]) -> FeedbackLog:

@@ -66,6 +66,13 @@ def test_texts_and_ids_that_are_not_there_are_not_wanted(tmp_path: Path) -> None
     assert (roles.prompt, roles.response, roles.session_id, roles.policy) == ("prompt", "a", None, None)
 
 
+def test_ids_without_a_value_are_not_taken_over(tmp_path: Path) -> None:
+    log = read(tmp_path, ROW | {"session": None, "user": None})
+    assert (log.roles.session_id, log.roles.user_id, log.roles.policy) == (None, None, "llm")
+    (tmp_path / "log.csv").write_text("q,a,copied,button,down,slot,session\nWhy?,So.,1,1,0,2,\n")
+    assert FeedbackLog.read(tmp_path / "log.csv", like=LIKE).roles.session_id is None
+
+
 def test_signals_and_context_are_wanted_unless_some_will_do(tmp_path: Path) -> None:
     row = without("button", "slot")
     with pytest.raises(DataError, match="no column 'slot'"):

@@ -132,6 +132,14 @@ def test_scoring_the_rows_of_the_fit_on_request_says_that_it_flatters() -> None:
     assert "flattered" in found.caption
 
 
+def test_a_method_of_gold_that_is_scored_as_it_is_has_no_folds_to_speak_of() -> None:
+    rm = fit(log_of(columns(), gold="gold"), method="oracle", encoder=ENCODER, config=QUICK, use_gold=True)
+    found = evaluate_model(rm, log_of(other_columns(), gold="gold"))
+    assert found.folds == 0
+    assert "oracle was trained on the gold labels of its fit;" in found.caption
+    assert "folds" not in found.caption
+
+
 def test_the_caption_says_where_length_wins() -> None:
     table = columns(seed=7)
     lengths = [len(text) for text in table["response"]]

@@ -158,6 +158,32 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
 }
 
 
+NO_IDS = {
+    "an end by its text": ("pad-token", {"eos_token_id": "</s>"}, "eos_token_id is '</s>'"),
+    "ends by their text": ("pad-token", {"eos_token_id": ["</s>"]}, "eos_token_id is ['</s>']"),
+    "padding as a list": ("pad-token", {"pad_token_id": [0]}, "pad_token_id is [0], expected an integer"),
+    "padding as text": ("pad-token", {"pad_token_id": "0"}, "pad_token_id is '0'"),
+    "classes as an object": ("architecture", {"architectures": {"a": 1}}, "architectures is {'a': 1}"),
+    "classes as a number": ("architecture", {"architectures": 3}, "architectures is 3"),
+}
+
+
+@pytest.mark.parametrize("fault", NO_IDS)
+def test_a_value_of_another_type_is_a_finding(fault: str, healthy: dict[str, Path], tmp_path: Path) -> None:
+    check, changes, told = NO_IDS[fault]
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["qwen3"], folder)
+    edit("config.json", **changes)(folder)
+    assert told in failed(folder)[check].found
+
+
+def test_a_family_of_another_type_is_a_finding(healthy: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["qwen3"], folder)
+    edit("config.json", model_type=["qwen3"])(folder)
+    assert "loads" in failed(folder)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_healthy_model_passes_everything_that_applies(family: str, healthy: dict[str, Path]) -> None:
     findings = examine(healthy[family])

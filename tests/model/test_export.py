@@ -361,6 +361,13 @@ def test_an_adapter_is_merged_into_what_is_exported(tmp_path: Path) -> None:
     assert [finding.check for finding in examine(tmp_path / "rm") if finding.status == "fails"] == []
 
 
+def test_an_export_follows_a_symlink(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "rm").symlink_to(tmp_path / "disk")
+    export(finetuned(tmp_path / "source", 1), tmp_path / "rm")
+    assert (tmp_path / "rm").is_symlink() and (tmp_path / "disk" / SIDE).is_file()
+
+
 def test_a_fine_tuned_model_in_bfloat16_keeps_its_own_weights(tmp_path: Path) -> None:
     model = finetuned(tmp_path / "source", 1)
     before = model.score(PAIRS[:4])

@@ -141,6 +141,34 @@ def test_other_files_and_a_file_of_that_name_are_left_too(rm: RewardModel, tmp_p
     RewardModel.load(tmp_path / "empty")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symlink_is_followed(rm: RewardModel, tmp_path: Path, there: bool) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "rm")
+    if there:
+        (tmp_path / "disk" / "rm").mkdir(parents=True)
+    rm.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["rm"]
+    RewardModel.load(tmp_path / "link")
+
+
+def test_a_mount_point_is_refused_with_a_folder_inside_it(
+    rm: RewardModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    (tmp_path / "link").symlink_to(mounted)
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == mounted)
+    for out in (mounted, tmp_path / "link"):
+        with pytest.raises(ConfigError, match=f"{out} is a mount point.*--out {out}/model") as refused:
+            rm.save(out)
+        assert "\n" not in str(refused.value)
+    (mounted / "lost+found").mkdir()
+    with pytest.raises(ConfigError, match="mount point"):
+        rm.save(mounted)
+    rm.save(mounted / "model")
+
+
 def test_a_save_that_fails_leaves_nothing(
     rm: RewardModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

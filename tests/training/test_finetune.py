@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from peft import LoraConfig
@@ -16,7 +18,9 @@ from finetune_world import clicks_log, rated_log, texts
 from tacit import methods
 from tacit.data import FeedbackLog, Roles, Signal
 from tacit.errors import ConfigError, DegenerateDataError
-from tacit.finetuning import feedback_trainer
+from tacit.finetuning import describe, feedback_trainer
+from tacit.model import FineTunedRewardModel
+from tacit.model.export import export
 from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
 from tiny_models import tiny_causal
 
@@ -252,14 +256,13 @@ def test_the_trainer_alone_says_where_nuisances_come_from(base: Path, tmp_path: 
         FeedbackRewardTrainer(str(base), args=args, train_dataset=rated_log())
 
 
+def with_column(log: FeedbackLog, name: str, values: np.ndarray) -> FeedbackLog:
+    return replace(log, table=log.table.append_column(name, pa.array(values.astype(np.float32))))
+
+
 def test_a_known_propensity_may_be_a_column_of_the_dataset(base: Path, tmp_path: Path) -> None:
     log = rated_log()
-    from dataclasses import replace
-
-    import pyarrow as pa
-
-    known_p = np.linspace(0.4, 0.9, len(log)).astype(np.float32)
-    log = replace(log, table=log.table.append_column("shown_share", pa.array(known_p)))
+    log = with_column(log, "shown_share", np.linspace(0.4, 0.9, len(log)))
     args = FeedbackRewardConfig(**knobs(tmp_path, method="ips", nuisances={"p": "shown_share"}))
     trainer = FeedbackRewardTrainer(str(base), args=args, train_dataset=log)
     assert trainer.observations.columns["p"].min() == pytest.approx(0.4, abs=0.02)
@@ -270,3 +273,108 @@ def test_several_signals_of_both_polarities_reach_the_gate(base: Path, tmp_path:
     trainer = feedback_trainer(log, str(base), args=knobs(tmp_path))
     assert trainer.method.key == "latent_ml"
     assert "activity" in trainer.model.layouts
+
+
+def test_what_the_configuration_says_of_nuisances_is_not_estimated(base: Path, tmp_path: Path) -> None:
+    known_p = np.linspace(0.4, 0.9, 400)
+    log = with_column(rated_log(), "shown_share", known_p)
+    for said, low in ((0.123, 0.123), ("shown_share", 0.4)):
+        trainer = feedback_trainer(
+            log, str(base), method="ips", args=knobs(tmp_path, nuisances={"p": said}), encoder="no/such"
+        )
+        assert trainer.observations.columns["p"].min() == pytest.approx(low, abs=0.02)
+
+
+def test_known_nuisances_of_the_configuration_and_of_the_call_are_taken_together(
+    base: Path, tmp_path: Path
+) -> None:
+    args = knobs(tmp_path, nuisances={"rho01": 0.05})
+    trainer = feedback_trainer(
+        rated_log(),
+        str(base),
+        method="causal_ips",
+        args=args,
+        nuisances={"p": 0.6, "rho10": 0.15},
+        encoder="hashing:8",
+    )
+    found = {name: float(value.max()) for name, value in trainer.observations.columns.items()}
+    assert found == pytest.approx({"p": 0.6, "rho01": 0.05, "rho10": 0.15})
+    with pytest.raises(ConfigError, match="'rho01' is given twice"):
+        feedback_trainer(rated_log(), str(base), method="causal_ips", args=args, nuisances={"rho01": 0.1})
+
+
+def test_known_nuisances_leave_room_for_a_log_that_judges(base: Path, tmp_path: Path) -> None:
+    args = knobs(tmp_path, nuisances={"p": 0.6})
+    trainer = feedback_trainer(rated_log(), str(base), method="ips", args=args, eval_log=rated_log(200))
+    assert len(trainer.eval_log) == 200
+
+
+def test_the_callers_configuration_stays_as_it_is(base: Path, tmp_path: Path) -> None:
+    args = FeedbackRewardConfig(**knobs(tmp_path))
+    feedback_trainer(
+        rated_log(), str(base), method="ips", args=args, nuisances=known("ips"), encoder="hashing:8"
+    )
+    assert args.nuisances is None
+    feedback_trainer(clicks_log(), str(base), method="naive", args=args)
+
+
+def test_the_folder_states_the_metrics_of_the_weights_that_are_kept(base: Path, tmp_path: Path) -> None:
+    log = clicks_log()
+    trainer = feedback_trainer(
+        log, str(base), method="naive", args=knobs(tmp_path, num_train_epochs=4, learning_rate=3e-2)
+    )
+    trainer.train()
+    done = trainer.fitted()
+    metrics = describe(trainer, log, done)["metrics"]
+    rm = FineTunedRewardModel.of(done, {})
+    assert metrics["base_rate"] == pytest.approx(rm.probability(trainer.eval_log).mean(), abs=1e-4)
+    judged = [entry["eval_criterion"] for entry in trainer.state.log_history if "eval_criterion" in entry]
+    assert metrics["held_out_criterion"] == pytest.approx(min(judged), abs=1e-4)
+
+
+def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification
+
+    half = {"dtype": "bfloat16"}
+    rm = tacit.finetune(
+        clicks_log(),
+        str(base),
+        method="naive",
+        args=knobs(tmp_path, members=3, max_steps=5, model_init_kwargs=half),
+    )
+    pairs = [(f"ask {i}", response) for i, response in enumerate(texts()[1][:9])]
+    before = rm.score(pairs)  # float32 head on a backbone in bfloat16
+    rm.save(tmp_path / "rm")
+    again = tacit.load(tmp_path / "rm")
+    assert again.classifier.network.dtype == torch.float32
+    rendered = [
+        again.classifier.chat.render([{"role": "user", "content": p}, {"role": "assistant", "content": r}])
+        for p, r in pairs
+    ]
+    checkpoint = again.classifier.text_scores(rendered)[:, 0]
+    np.testing.assert_allclose(again.score(pairs), checkpoint, atol=1e-6)
+    np.testing.assert_allclose(before, checkpoint, atol=1e-2)
+    assert export(again, tmp_path / "exported").compared.relative <= 1e-6
+    assert export(rm, tmp_path / "at once").compared.tolerance == 3e-2  # scored in bfloat16, as on a GPU
+
+    stored = load_file(tmp_path / "rm" / "model.safetensors")
+    kinds = {name: value.dtype for name, value in stored.items()}
+    assert kinds.pop("score.weight") == torch.float32 and set(kinds.values()) == {torch.bfloat16}
+    plain, told = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "rm", dtype="auto", output_loading_info=True
+    )
+    assert plain.dtype == torch.bfloat16 and not told["missing_keys"] and not told["mismatched_keys"]
+    ids = again.classifier.chat.token_ids(rendered)
+    logits = [float(plain(input_ids=torch.tensor([row])).logits[0, 0].detach()) for row in ids]
+    np.testing.assert_allclose(logits, checkpoint, atol=1e-2)
+
+
+def test_a_chat_of_exactly_the_longest_length_is_not_cut(base: Path, tmp_path: Path) -> None:
+    log = clicks_log(40)
+    whole = feedback_trainer(log, str(base), method="naive", args=knobs(tmp_path))
+    longest = max(whole.train_dataset["length"])
+    for length, cut in ((longest, 0), (longest - 1, 40)):  # all chats have as many words
+        trainer = feedback_trainer(log, str(base), method="naive", args=knobs(tmp_path, max_length=length))
+        assert trainer.rows_cut == cut
+        assert max(trainer.train_dataset["length"]) == length

@@ -98,7 +98,7 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     trainer.accelerator.end_training()  # a process that leaves its group open may be killed on its way out
     if done is None or not first:
         return None
-    model = FineTunedRewardModel.of(done, describe(trainer, log))
+    model = FineTunedRewardModel.of(done, describe(trainer, log, done))
     model.save(settings.out)
     shutil.rmtree(partial, ignore_errors=True)
     return model

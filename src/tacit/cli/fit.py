@@ -182,8 +182,9 @@ def _tidy(folder: Path) -> None:
 
     partial = _partial(folder)
     states = [path for path in partial.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name)]
-    half = re.compile(rf"\.{re.escape(folder.name)}\.[0-9]+\.[0-9a-f]+\.tmp")
-    for stale in [*states, *(path for path in folder.parent.glob(".*.tmp") if half.fullmatch(path.name))]:
+    place = folder.resolve()  # a symlink is followed
+    half = re.compile(rf"\.{re.escape(place.name)}\.[0-9]+\.[0-9a-f]+\.tmp")
+    for stale in [*states, *(path for path in place.parent.glob(".*.tmp") if half.fullmatch(path.name))]:
         shutil.rmtree(stale, ignore_errors=True)
     with contextlib.suppress(OSError):
         partial.rmdir()  # empty, or not only ours
@@ -197,7 +198,7 @@ def _refuse_unwritable(folder: Path) -> None:
 
     if folder.name in ("", ".."):
         raise ConfigError(f"--out {folder}: expected the name of a folder to make, such as rm")
-    parent = next(p for p in folder.absolute().parents if p.exists())
+    parent = next(p for p in folder.resolve().parents if p.exists())  # a symlink is followed
     if not parent.is_dir():
         raise ConfigError(f"--out {folder}: {parent} is a file, expected a folder; choose another --out")
     if not os.access(parent, os.W_OK | os.X_OK):

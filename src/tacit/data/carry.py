@@ -19,7 +19,9 @@ def names_its_texts(like: Roles | None, columns: Collection[str]) -> bool:
     return texts not in _USUAL_TEXTS and set(texts) <= set(columns)
 
 
-def carried(like: Roles, columns: Collection[str], *, texts: bool, partly: bool) -> dict[str, Any]:
+def carried(
+    like: Roles, columns: Collection[str], *, texts: bool, partly: bool, empty: Collection[str] = ()
+) -> dict[str, Any]:
     """The roles of `like` that a log with these columns takes over, by name; gold and rank never.
 
     Args:
@@ -28,9 +30,12 @@ def carried(like: Roles, columns: Collection[str], *, texts: bool, partly: bool)
         texts: whether prompt and response are taken over, where their columns are there.
         partly: take over only those signals and that context whose columns are there; else all, there or not, so that
             a missing one is refused.
+        empty: columns without a value in any row: ids, times and policies are not taken over from them.
     """
-    parts = (*_TEXTS, *_OTHERS) if texts else _OTHERS
-    found: dict[str, Any] = {part: name for part in parts if (name := getattr(like, part)) in columns}
+    filled = set(columns) - set(empty)
+    found: dict[str, Any] = {part: name for part in _OTHERS if (name := getattr(like, part)) in filled}
+    if texts:
+        found |= {part: name for part in _TEXTS if (name := getattr(like, part)) in columns}
     return found | {
         "signals": tuple(
             signal

@@ -58,6 +58,12 @@ class RawTable:
         """Names of all columns."""
         return [*self.table.column_names, *self.mixed]
 
+    @property
+    def empty_columns(self) -> list[str]:
+        """Names of those without a value in any row."""
+        columns = zip(self.table.column_names, self.table.columns, strict=True)
+        return [name for name, values in columns if values.null_count == len(values)]
+
     def where(self, index: int) -> str:
         """File and row of the row at `index`, for a message."""
         return f"{self.name}, {self.unit} {self.places[index]}"

@@ -119,7 +119,7 @@ def evaluate_model(
     return Evaluation(
         main,
         title,
-        _caption(rows, main, overlap),
+        _caption(rows, main, overlap, chosen),
         rows,
         by_policy(log, ours.score_N, ours.probability_N),
         chosen,
@@ -175,7 +175,7 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
     return list(kept.values())
 
 
-def _caption(rows: list[Row], main: str, overlap: Overlap) -> str:
+def _caption(rows: list[Row], main: str, overlap: Overlap, folds: int) -> str:
     lines = [line for line in (overlap.describe(),) if line]
     ours = next(row for row in rows if row.method == main)
     if set(ours.metrics) <= {"base_rate"}:
@@ -189,7 +189,9 @@ def _caption(rows: list[Row], main: str, overlap: Overlap) -> str:
         ):
             lines.append(f"Length alone does better than {main} in {title}.")
     told = [row.method for row in rows if row.protocol == "oracle"]
-    if told:
+    if told and not folds:
+        lines.append(f"{main} was trained on the gold labels of its fit; the others never saw one.")
+    elif told:
         verb = "were" if len(told) > 1 else "was"
         lines.append(
             f"{' and '.join(told)} {verb} trained on the gold labels of the other folds; every other method never saw "

@@ -51,21 +51,27 @@ class Chat:
 
         A doubled opening token is one; what is cut is the middle, since the response stands at the end.
         """
+        return [self.shorten(ids) for ids in self.whole_ids(texts)]
+
+    def whole_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of rendered chats of any length; a doubled opening token is one."""
         if not texts:
             return []
         encoded = self.tokenizer(
             list(texts), add_special_tokens=not self.templated, padding=False, verbose=False
         )
-        return [self.shorten(ids) for ids in encoded["input_ids"]]
+        return [self._opened_once(ids) for ids in encoded["input_ids"]]
 
     def shorten(self, ids: list[int]) -> list[int]:
         """One opening token, and no more than `longest` in all."""
-        bos = self.tokenizer.bos_token_id
-        if bos is not None and ids[:2] == [bos, bos]:
-            ids = ids[1:]
+        ids = self._opened_once(ids)
         if len(ids) <= self.longest:
             return ids or [self._lone()]
         return ids[:1] + ids[len(ids) - self.longest + 1 :] if self.longest > 1 else ids[-1:]
+
+    def _opened_once(self, ids: list[int]) -> list[int]:
+        bos = self.tokenizer.bos_token_id
+        return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
 
     def _lone(self) -> int:
         """What stands for an empty text."""

@@ -5,11 +5,12 @@ The folder appears whole or not at all: it is written under a temporary name and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,7 @@ def write_folder(
     from safetensors.torch import save_file
 
     refuse_occupied(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.mkdir()
+    with appearing(folder) as temporary:
         if also is not None:
             also(temporary)
         (temporary / heads).parent.mkdir(exist_ok=True)
@@ -60,21 +58,41 @@ def write_folder(
         files = {path.relative_to(temporary).as_posix(): sha256_file(path) for path in written}
         body = dict(manifest, format=FORMAT, files=files)
         write_json(temporary / MANIFEST, dict(body, checksum=sha256_json(json.loads(json.dumps(body)))))
-        if folder.is_dir():
-            folder.rmdir()  # empty: refuse_occupied saw to it
-        temporary.replace(folder)
+
+
+@contextlib.contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the name `folder` when all went well and is removed when not.
+
+    Args:
+        folder: which `refuse_occupied` let pass; of a symlink, what it leads to is written.
+    """
+    place = folder.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if place.is_dir():
+            place.rmdir()  # empty: refuse_occupied saw to it
+        temporary.replace(place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Raise if `folder` holds anything.
+    """Raise if `folder` holds anything, or is the root of a mounted file system, which no other folder can replace.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: it does, or is.
     """
     if folder.is_file():
         raise ConfigError(f"{folder} is a file; --out needs a folder that does not exist yet")
+    if os.path.ismount(folder.resolve()):
+        raise ConfigError(
+            f"{folder} is a mount point, expected a folder that can be replaced; choose one inside it: "
+            f"--out {folder / 'model'}"
+        )
     if folder.is_dir() and any(folder.iterdir()):
         what = "another model" if (folder / MANIFEST).exists() else "other files"
         raise ConfigError(f"{folder} already holds {what}; choose another --out or remove it first")

@@ -88,7 +88,14 @@ def interpret(
     changes = dict(given)
     known = dict(chosen.signals) if chosen is not None else {}
     if like is not None:
-        changes = carried(like, raw.columns, texts=chosen is None, partly=partly) | changes
+        taken = carried(
+            like,
+            raw.columns,
+            texts=chosen is None,
+            partly=partly,
+            empty=raw.empty_columns if len(raw) else (),
+        )
+        changes = taken | changes
         known |= {signal.name: signal for signal in like.signals}
     if signals is not None:
         changes["signals"] = tuple(

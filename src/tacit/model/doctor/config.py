@@ -16,7 +16,7 @@ def architecture(patient: Patient) -> Finding:
     if patient.is_adapter:
         return skipped("architecture", _MERGED)
     found = patient.config.get("architectures") or []
-    if len(found) == 1 and str(found[0]).endswith("ForSequenceClassification"):
+    if isinstance(found, list) and len(found) == 1 and str(found[0]).endswith("ForSequenceClassification"):
         return ok("architecture", str(found[0]))
     return fails(
         "architecture",

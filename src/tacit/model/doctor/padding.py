@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,17 +15,41 @@ _TOLERANCE = 1e-4  # of scores of size 1 in float32; another kernel per batch si
 
 
 def ends(patient: Patient) -> set[int]:
-    """Ids that end a sequence: of config.json and of the tokenizer."""
-    stated = patient.stated("eos_token_id")
-    found = set(stated) if isinstance(stated, list) else {stated}
-    found.add(getattr(patient.tokenizer_or_none(), "eos_token_id", None))
-    return {int(i) for i in found if i is not None}
+    """Ids that end a sequence: of config.json and of the tokenizer; what is no id is left out."""
+    found = [*_listed(patient.stated("eos_token_id"))]
+    found.append(getattr(patient.tokenizer_or_none(), "eos_token_id", None))
+    return {i for i in found if _is_id(i)}
+
+
+def _listed(stated: Any) -> list[Any]:
+    return stated if isinstance(stated, list) else [stated]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _no_ids(patient: Patient) -> list[str]:
+    """What config.json says where an id is expected, and is none; an end may be a list of ids."""
+    pad, end = patient.stated("pad_token_id"), patient.stated("eos_token_id")
+    wrong = [] if pad is None or _is_id(pad) else [f"pad_token_id is {pad!r}, expected an integer"]
+    if end is not None and not all(map(_is_id, _listed(end))):
+        wrong.append(f"eos_token_id is {end!r}, expected an integer or a list of them")
+    return wrong
 
 
 def pad_token(patient: Patient) -> Finding:
     """A padding token that is set and does not end a sequence."""
     if patient.base is None:
         return skipped("pad-token", "the adapter's base, whose config.json names it, is not on this machine")
+    wrong = _no_ids(patient)
+    if wrong:
+        return fails(
+            "pad-token",
+            "; ".join(wrong),
+            "tools compare these with token ids, and refuse the folder or find no padding and no end",
+            "write the ids that the tokenizer gives these tokens into config.json",
+        )
     pad = patient.stated("pad_token_id")
     if pad is None:
         return fails(
@@ -38,7 +62,7 @@ def pad_token(patient: Patient) -> Finding:
     if patient.is_decoder and pad in ends(patient):
         return fails(
             "pad-token",
-            f"pad_token_id is {pad}, which is also the end-of-sequence token{_two_readings(patient, int(pad))}",
+            f"pad_token_id is {pad}, which is also the end-of-sequence token{_two_readings(patient, pad)}",
             "transformers scores the right-most token that is not pad: where a text ends with this token it reads "
             "another position than vLLM, SGLang and OpenRLHF",
             "add a token for padding alone, resize the embeddings, set pad_token_id in config.json and the tokenizer's "

@@ -129,7 +129,7 @@ class Patient:
             MODEL_FOR_MASKED_LM_MAPPING_NAMES,
         )
 
-        family = self.config.get("model_type", "")
+        family = str(self.config.get("model_type", ""))
         return family in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and family not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     @cached_property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tacit._version import __version__
@@ -24,7 +22,7 @@ from tacit.model.export.checkpoint import Compared, Dtype, classifier_on, compar
 from tacit.model.export.distil import Loss, distil
 from tacit.model.export.head import Row, fold, require_same, why_not_linear
 from tacit.model.finetuned import FineTunedRewardModel
-from tacit.model.folder import refuse_occupied
+from tacit.model.folder import appearing, refuse_occupied
 from tacit.model.inputs import log_inputs
 from tacit.model.reward_model import RewardModel
 from tacit.model.scoring import Pairs, Scorer, as_log
@@ -108,7 +106,8 @@ def export(
                 "the model still carries its adapter; merge it first: network.merge_and_unload()"
             )
         expected_N = model.score(few, quiet=quiet).astype(np.float64)
-        tolerance = _SAME if dtype in ("auto", str(network.dtype).removeprefix("torch.")) else _ROUNDED
+        exact = network.dtype == torch.float32 and dtype in ("auto", "float32")
+        tolerance = _SAME if exact else _ROUNDED
     elif isinstance(model, RewardModel):
         encoder = _decoder(model)
         reason = why_not_linear(model)
@@ -130,19 +129,11 @@ def export(
         raise ConfigError(
             f"export needs a model of tacit.fit or tacit.finetune, found {type(model).__name__}"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.mkdir()
+    with appearing(folder) as temporary:
         write(network, tokenizer, temporary, dtype, scores)
         compared = compare(temporary, few.messages(), expected_N, tolerance, size)
         cautions = judge(temporary)
         write_json(temporary / SIDE, _side(model, how, level, compared, loss))
-        if folder.is_dir():
-            folder.rmdir()  # empty: refuse_occupied saw to it
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return Exported(folder, how, level, compared, loss, cautions)
 
 

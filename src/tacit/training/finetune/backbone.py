@@ -189,21 +189,30 @@ def one_row(network: Any, scale: float) -> tuple[Any, Tensor]:
         scale: temperature of the reward, multiplied into the head.
 
     Returns:
-        The network with one row, the mean, labelled as every stack expects it, and all rows [M, H + 1]; the last column
-        is the bias, 0 where the head has none.
+        The network with one row, the mean, labelled as every stack expects it, and all rows [M, H + 1], float32; the
+        last column is the bias, 0 where the head has none.
     """
     head, name = head_of(network)
-    bias_M = head.bias if head.bias is not None else torch.zeros(head.out_features, dtype=head.weight.dtype)
-    rows_MH = scale * torch.cat([head.weight, bias_M[:, None].to(head.weight.device)], dim=1)
+    bias_M = torch.zeros(head.out_features) if head.bias is None else head.bias.float()
+    rows_MH = scale * torch.cat([head.weight.float(), bias_M[:, None].to(head.weight.device)], dim=1)
     put_head(network, name, linear(rows_MH.mean(0, keepdim=True), head))
     label(network.config)
     return network, rows_MH.contiguous()
 
 
+class WideLinear(nn.Linear):
+    """A head in float32 on a backbone of any type: rounded, the mean of the members' rows would score differently from
+    the mean of their scores."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Outputs, in the type of the head."""
+        return super().forward(hidden.to(self.weight.dtype))
+
+
 def linear(rows_RH: Tensor, like: nn.Linear) -> nn.Linear:
-    """A head from rows [R, H + 1] whose last column is the bias, in the form of another one."""
-    head = nn.Linear(like.in_features, rows_RH.shape[0], bias=like.bias is not None)
-    head.to(device=like.weight.device, dtype=like.weight.dtype)
+    """A float32 head from rows [R, H + 1] whose last column is the bias, with or without bias as another one."""
+    head = WideLinear(like.in_features, rows_RH.shape[0], bias=like.bias is not None)
+    head.to(device=like.weight.device)
     with torch.no_grad():
         head.weight.copy_(rows_RH[:, :-1])
         if head.bias is not None:

@@ -44,11 +44,13 @@ def tokenised(log: FeedbackLog, chat: Chat, *, first: int, by_group: bool) -> tu
     from datasets import Dataset
 
     ids: list[list[int]] = []
+    cut = 0
     chats = log.messages()
     for start in range(0, len(chats), _CHUNK):
         texts = [chat.render([dict(turn) for turn in messages]) for messages in chats[start : start + _CHUNK]]
-        ids += chat.token_ids(texts)
-    cut = sum(len(tokens) >= chat.longest for tokens in ids)
+        whole = chat.whole_ids(texts)
+        cut += sum(len(tokens) > chat.longest for tokens in whole)
+        ids += [chat.shorten(tokens) for tokens in whole]
     if by_group:
         codes_N = log.prompt_codes()
         order = np.argsort(codes_N, kind="stable")
@@ -114,6 +116,27 @@ def observed(log: FeedbackLog, method: Method, nuisances: Mapping[str, str | flo
         DataError: a value that is not a number in its range.
     """
     obs = observe(log)
+    columns = nuisance_columns(resolved(log, nuisances), method, obs)
+    missing = still_needed(method, obs.with_columns(**columns))
+    if missing:
+        raise ConfigError(
+            f"{method.key} needs the nuisance{'s' if len(missing) > 1 else ''} {', '.join(missing)}, found "
+            f"{', '.join(columns) or 'none'}; tacit.finetune estimates them, or name columns of the log: "
+            f"nuisances={{'{missing[0]}': 'COLUMN'}}"
+        )
+    return obs.with_columns(**columns)
+
+
+def resolved(log: FeedbackLog, nuisances: Mapping[str, Any]) -> dict[str, Any]:
+    """Known nuisances by name, each as one number or one per row.
+
+    Args:
+        log: N rows.
+        nuisances: by name, a column of the log, or numbers.
+
+    Raises:
+        DataError: a column that the log does not have, or that has empty cells.
+    """
     given: dict[str, Any] = {}
     for name, source in nuisances.items():
         if isinstance(source, str):
@@ -125,20 +148,12 @@ def observed(log: FeedbackLog, method: Method, nuisances: Mapping[str, str | flo
             given[name] = values[0] if name in WHOLE_LOG and values else values
         else:
             given[name] = source
-    columns = nuisance_columns(given, method, obs)
-    missing = [
-        name
-        for stage in method.stages(obs.with_columns(**columns))
-        for name in stage.makes
-        if name not in columns
-    ]
-    if missing:
-        raise ConfigError(
-            f"{method.key} needs the nuisance{'s' if len(missing) > 1 else ''} {', '.join(missing)}, found "
-            f"{', '.join(columns) or 'none'}; tacit.finetune estimates them, or name columns of the log: "
-            f"nuisances={{'{missing[0]}': 'COLUMN'}}"
-        )
-    return obs.with_columns(**columns)
+    return given
+
+
+def still_needed(method: Method, obs: Observations) -> list[str]:
+    """Names of the nuisances that stages of a method make and that are no columns of `obs` yet."""
+    return [name for stage in method.stages(obs) for name in stage.makes if name not in obs.columns]
 
 
 @dataclass(frozen=True)
