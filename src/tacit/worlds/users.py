@@ -41,7 +41,7 @@ LIKED = {
 }
 """The chance that a user likes an answer of each kind, for a question of ordinary difficulty."""
 
-_CONTEXT = 3  # key of the context's streams; users of a seed have the keys 0, 1 and 2
+_CONTEXT = 11  # the streams of the context are spawned from this number, and no seed's users from the same
 _TASTE_SPREAD = 0.5  # standard deviation, in logits, of how easily answers to a question please
 
 # Propensity to copy a liked answer, in logits. The context is drawn for each row, never from the text.
@@ -103,7 +103,8 @@ def demo_world(seeds: int = 5, *, limit: int | None = None) -> DemoWorld:
     context = _context(len(answers.prompts))
     preference_N = _preference(answers)
     propensity_N = _propensity(answers.responses, context)
-    runs = [simulate(preference_N, propensity_N[:, None], seed=seed) for seed in range(seeds)]
+    users = [seed + (seed >= _CONTEXT) for seed in range(seeds)]
+    runs = [simulate(preference_N, propensity_N[:, None], seed=seed) for seed in users]
     clicks_SN = np.stack([run.clicks_NK[:, 0] for run in runs])
     log = FeedbackLog.from_columns(
         {
@@ -141,12 +142,8 @@ class _Context:
 
 
 def _context(rows: int) -> _Context:
-    """Draw where each answer stood, on what, and for whom; three streams, none of them sees the text.
-
-    Nor are they the streams of any seed's users, who spawn theirs from the seed itself.
-    """
-    sequence = np.random.SeedSequence(11, spawn_key=(_CONTEXT,))
-    position, device, activity = (np.random.default_rng(s) for s in sequence.spawn(3))
+    """Draw where each answer stood, on what, and for whom; three streams, none of them sees the text."""
+    position, device, activity = (np.random.default_rng(s) for s in np.random.SeedSequence(_CONTEXT).spawn(3))
     names = list(_COPY_DEVICE)
     return _Context(
         position_N=position.integers(len(_COPY_POSITION), size=rows),
