@@ -46,7 +46,7 @@ def test_the_python_blocks_of_a_page_run_one_after_another(page: Path, tmp_path:
 
 @pytest.mark.parametrize("page", named(PAGES))
 def test_the_tacit_commands_of_a_page_have_existing_verbs_and_options(page: Path) -> None:
-    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    verbs = typer.main.get_group(app).commands
     for words in commands(page):
         if words[0] == "tacit" and words[1] != "--help":
             assert words[1] in verbs, f"no such verb: {' '.join(words)}"
@@ -56,7 +56,7 @@ def test_the_tacit_commands_of_a_page_have_existing_verbs_and_options(page: Path
 
 
 def test_the_page_of_verbs_names_those_without_json_or_quiet() -> None:
-    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    verbs = typer.main.get_group(app).commands
     lacking = {
         option: [name for name, verb in sorted(verbs.items()) if option not in {p.name for p in verb.params}]
         for option in ("json", "quiet")

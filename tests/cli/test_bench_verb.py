@@ -117,6 +117,17 @@ def test_the_real_suite_reads_the_columns_of_a_log_of_ones_own(tacit: Tacit, her
     assert f"`{command} --prompt q {' '.join(roles[6:])} --methods context_only" in table
 
 
+def test_rows_that_could_not_be_used_are_counted(tacit: Tacit, here: Path, own: Path) -> None:
+    with own.open("a", encoding="utf-8") as file:
+        file.write("no json\n")
+    arguments = [word for word in OWN if word != "--quiet"]
+    ran = tacit(
+        "bench", *arguments, "--suite", "real", "--signal", "copied", "--methods", "context_only", "--json"
+    )
+    assert ran.status == 0, ran.err
+    assert "1 row" in ran.err and "own log.jsonl" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -128,6 +139,10 @@ def test_the_real_suite_reads_the_columns_of_a_log_of_ones_own(tacit: Tacit, her
         (("--data", "log.jsonl", "--limit", 5), ("--limit 5 is for the demo's texts alone",)),
         (("--suite", "real", "--data", "log.jsonl"), ("no signal is named", "--signal COLUMN")),
         (("--data", "log.jsonl"), ("no gold is named", "--gold")),
+        (
+            ("--suite", "real", "--data", "log.jsonl", "--signal", "copied", "--signal", "copied"),
+            ("--signal names column 'copied' twice",),
+        ),
         (("--gold", "rating"), ("--gold names a column", "--data PATH")),
         (("--data", "demo", "--prompt-id", "id"), ("--prompt-id names a column", "--data PATH")),
         (("--data", "log.jsonl", "--signal", "copied"), ("--signal is for --suite real", "--gold")),

@@ -105,7 +105,8 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Compare estimators: one table with intervals, one tidy Parquet file, pictures."""
-    from tacit.cli.options import open_store
+    from tacit.cli import notes
+    from tacit.cli.options import note_quarantine, open_store, refuse_repeated
     from tacit.evaluation.bench import BUDGET, REAL_BUDGET, find_data, lines, run_bench, run_real, write_run
 
     keys = [name.strip() for name in methods.split(",") if name.strip()]
@@ -128,6 +129,7 @@ def bench(
         if value
     }
     _refuse_roles(roles, suite, data)
+    refuse_repeated(signal or [], context or [])
     store = open_store(cache)
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
@@ -139,9 +141,10 @@ def bench(
         config = (
             REAL_BUDGET if max_epochs is None else REAL_BUDGET.model_copy(update={"max_epochs": max_epochs})
         )
+        logs = [(name, find_data(name, roles=roles)) for name in data or ["oasst1", "realhumaneval"]]
         real = [
             run_real(
-                find_data(name, roles=roles),
+                log,
                 out / "parts",
                 data=_title(name),
                 keys=keys,
@@ -150,8 +153,11 @@ def bench(
                 store=store,
                 quiet=quiet,
             )
-            for name in data or ["oasst1", "realhumaneval"]
+            for name, log in logs
         ]
+        for _, log in logs:
+            note_quarantine(log)
+        notes.release()
         written = write_run(
             real,
             out / "real",
@@ -163,9 +169,10 @@ def bench(
     if len(names) > 1:
         raise ConfigError(f"--data is given {len(names)} times; suite {suite.value} takes one base of texts")
     honest, oracle = protocol is not Protocol.ORACLE, protocol is not Protocol.HONEST
+    base = find_data(names[0], limit, roles=roles)
     result = run_bench(
         suite.value,
-        find_data(names[0], limit, roles=roles),
+        base,
         out / "parts",
         data=_title(names[0]),
         methods=keys,
@@ -177,6 +184,8 @@ def bench(
         jobs=jobs,
         quiet=quiet,
     )
+    note_quarantine(base)
+    notes.release()
     command = _command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs)
     table = lines(result)
     written = write_run(result, out / f"{suite.value}-{Path(result.data).stem}", command=command, table=table)

@@ -96,10 +96,9 @@ def read_log(
         ConfigError: one column given twice to a repeatable option.
         DataError: a log that cannot be used as it is.
     """
-    from tacit.data import FeedbackLog, Signal
+    from tacit.data import FeedbackLog
 
-    _refuse_twice("--signal", [Signal.parse(text).name for text in signals or ()])
-    _refuse_twice("--context", context or [])
+    refuse_repeated(signals or [], context or [])
     log = FeedbackLog.read(
         path,
         signals=signals or None,
@@ -117,9 +116,26 @@ def read_log(
         like=like,
         partly=partly,
     )
+    note_quarantine(log)
+    return log
+
+
+def note_quarantine(log: FeedbackLog) -> None:
+    """What had to be left out of a log waits as a note."""
     if log.quarantine.total:
         notes.say(log.quarantine.describe())
-    return log
+
+
+def refuse_repeated(signals: list[str], context: list[str]) -> None:
+    """Raise if a repeatable option names one column twice.
+
+    Raises:
+        ConfigError: it does.
+    """
+    from tacit.data import Signal
+
+    _refuse_twice("--signal", [Signal.parse(text).name for text in signals])
+    _refuse_twice("--context", context)
 
 
 def _refuse_twice(option: str, names: list[str]) -> None:

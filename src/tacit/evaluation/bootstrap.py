@@ -170,28 +170,30 @@ def weighted_within_prompt(
     whole_shares_G, whole_first_G = shares_G[whole_G], first_G[whole_G]
     across = np.flatnonzero(shared_G[g_N])  # rows of shared prompts
 
+    def shares_of_pairs(weights_DN: FloatArray) -> FloatArray:
+        """Of the shared prompts [D, G], NaN where no pair of a prompt was drawn."""
+        right_DG = np.zeros((len(weights_DN), len(first_G)))
+        pairs_DG = np.zeros_like(right_DG)
+        for pairs in ordered_pairs(s_N[across], t_N[across], g_N[across]):
+            if not len(pairs.group_P):
+                continue
+            first_P, second_P = across[pairs.first_P], across[pairs.second_P]
+            weight_DP = weights_DN[:, first_P]
+            apart_P = unit_N[first_P] != unit_N[second_P]
+            weight_DP = np.where(apart_P, weight_DP * weights_DN[:, second_P], weight_DP)
+            starts = np.flatnonzero(np.r_[True, np.diff(pairs.group_P) != 0])
+            own_G = pairs.group_P[starts]
+            pairs_DG[:, own_G] += np.add.reduceat(weight_DP, starts, axis=1)
+            right_DG[:, own_G] += np.add.reduceat(weight_DP * pairs.right_P, starts, axis=1)
+        return np.divide(right_DG, pairs_DG, out=np.full_like(right_DG, np.nan), where=pairs_DG > 0)
+
     def over(weights_DN: FloatArray) -> FloatArray:
         weights_DG = weights_DN[:, whole_first_G]
         top_D, bottom_D = weights_DG @ whole_shares_G, weights_DG.sum(axis=1)
         if len(across):
-            right_DG = np.zeros((len(weights_DN), len(first_G)))
-            pairs_DG = np.zeros_like(right_DG)
-            for pairs in ordered_pairs(s_N[across], t_N[across], g_N[across]):
-                if not len(pairs.group_P):
-                    continue
-                first_P, second_P = across[pairs.first_P], across[pairs.second_P]
-                weight_DP = weights_DN[:, first_P]
-                apart_P = unit_N[first_P] != unit_N[second_P]
-                weight_DP = np.where(apart_P, weight_DP * weights_DN[:, second_P], weight_DP)
-                starts = np.flatnonzero(np.r_[True, np.diff(pairs.group_P) != 0])
-                own_G = pairs.group_P[starts]
-                pairs_DG[:, own_G] += np.add.reduceat(weight_DP, starts, axis=1)
-                right_DG[:, own_G] += np.add.reduceat(weight_DP * pairs.right_P, starts, axis=1)
-            some_DG = pairs_DG > 0
-            top_D = top_D + np.divide(right_DG, pairs_DG, out=np.zeros_like(right_DG), where=some_DG).sum(
-                axis=1
-            )
-            bottom_D = bottom_D + some_DG.sum(axis=1)
+            share_DG = shares_of_pairs(weights_DN)
+            top_D = top_D + np.nan_to_num(share_DG).sum(axis=1)
+            bottom_D = bottom_D + (~np.isnan(share_DG)).sum(axis=1)
         return _ratio(top_D, bottom_D)
 
     return Weighted(over)

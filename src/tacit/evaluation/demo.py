@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from tacit import methods
 from tacit.errors import IdentificationWarning
+from tacit.evaluation.bench.contenders import Contender
 from tacit.evaluation.metrics import auroc, brier, ece, within_prompt_accuracy
 from tacit.evaluation.side_by_side import processes, side_by_side
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
-from tacit.methods import Method, Observations
-from tacit.model import Inputs, PropensityFeatures, Scalings
+from tacit.methods import Observations
+from tacit.model import Inputs, Scalings
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
 from tacit.training.selection import Roster, grouped_folds, roster, teams, train_best
@@ -113,20 +114,13 @@ def _percent(row: DemoRow) -> str:
     return f"{row.mean('within_prompt_accuracy'):.0%}"
 
 
-@dataclass(frozen=True)
-class _Contender:
-    name: str
-    method: Method
-    form: PropensityFeatures = "context"
-
-
 _CONTENDERS = (
-    _Contender("constant", methods.Constant()),
-    _Contender("length", methods.Length()),
-    _Contender("naive", methods.Naive()),
-    _Contender("implicit_rm_published", methods.ImplicitRM(), "text"),
-    _Contender("implicit_rm", methods.ImplicitRM()),
-    _Contender("oracle", methods.Oracle()),
+    Contender("constant", methods.Constant()),
+    Contender("length", methods.Length()),
+    Contender("naive", methods.Naive()),
+    Contender("implicit_rm_published", methods.ImplicitRM(), "text"),
+    Contender("implicit_rm", methods.ImplicitRM()),
+    Contender("oracle", methods.Oracle(), protocol="oracle"),
 )
 """In the order of the table."""
 _BEGUN = ("implicit_rm", "implicit_rm_published", "oracle", "naive", "length", "constant")
@@ -198,7 +192,7 @@ def run_demo(
             by_seed: dict[str, list[float]] = {metric: [] for metric in METRICS}
             for score_n, liked_N in zip(scores_Sn, world.truth.liked_SN, strict=True):
                 _judge(by_seed, score_n, liked_N[test_N], groups_N[test_N])
-            rows[one.name] = DemoRow(one.name, "oracle" if one.method.reads_gold else "honest", by_seed)
+            rows[one.name] = DemoRow(one.name, one.protocol, by_seed)
             bar.advance(1, one.name)
     return DemoResult(
         [rows[one.name] for one in _CONTENDERS],
@@ -209,7 +203,7 @@ def run_demo(
     )
 
 
-def _fit(one: _Contender, log: _Log, config: TrainingConfig) -> NDArray[np.float64]:
+def _fit(one: Contender, log: _Log, config: TrainingConfig) -> NDArray[np.float64]:
     """Test scores of one contender for every seed [S, n]."""
     views = log.scalings.views(log.inputs, one.form)
     obs = log.observed

@@ -75,8 +75,8 @@ def side_by_side(
         yield from pool(delayed(_do)(i, task, work) for i, task in enumerate(todo))
     except BrokenProcessPool as error:
         raise TacitError(
-            f"a process that fitted one of {len(todo)} jobs is gone ({type(error).__name__}); what was finished and "
-            f"kept is there: run the same command again with fewer than {jobs} side by side (--jobs)"
+            f"a process that fitted one of {len(todo)} jobs is gone ({type(error).__name__}); run the same command "
+            f"again with fewer than {jobs} side by side (--jobs)"
         ) from error
 
 
