@@ -150,6 +150,19 @@ def test_a_missing_column_and_text_for_numbers_are_refused() -> None:
         codec.transform({"slot": np.array(["one"])})
 
 
+@pytest.mark.parametrize(
+    "values", [np.array([1.0, 2.0]), np.array([True, False]), np.array([1, None], dtype=object)]
+)
+def test_numbers_for_text_are_refused_instead_of_losing_every_level(values: np.ndarray) -> None:
+    codec = ContextCodec.fit({"build": np.array(["1", "2", "True", "False"] * 9, dtype=object)})
+    with pytest.raises(
+        DataError, match=r"^context column 'build' holds numbers .*fitted on text.*write"
+    ) as told:
+        codec.transform({"build": values})
+    assert "\n" not in str(told.value)
+    assert codec.transform({"build": np.array([])}).shape == (0, 5)  # no rows are neither
+
+
 @pytest.mark.parametrize("large", [1e300, 1e160, -1e300, 1.7e308])
 def test_numbers_too_large_to_standardise_are_refused_by_column(large: float) -> None:
     with pytest.raises(

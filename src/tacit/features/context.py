@@ -86,8 +86,8 @@ class ContextCodec:
         """Turn columns of length N into float32 [N, C]; columns that the fit did not have are ignored.
 
         Raises:
-            DataError: a fitted column is missing, differs in length, is text where numbers were fitted, or
-                holds NaN or an infinity.
+            DataError: a fitted column is missing, differs in length, is text where numbers were fitted or numbers
+                where text was, or holds NaN or an infinity.
         """
         rows = len(next(iter(columns.values()))) if columns else 0
         blocks: list[np.ndarray] = [np.zeros((rows, 0), dtype=np.float32)]
@@ -110,6 +110,8 @@ class ContextCodec:
                 numbers = (_numbers(part.column, values) - part.mean) / part.scale
                 blocks.append(numbers.astype(np.float32)[:, None])
             else:
+                if rows and _is_numeric(values):
+                    raise DataError(_numbers_for_text(part, values))
                 blocks.append(_one_hot(part, values))
         return np.concatenate(blocks, axis=1)
 
@@ -229,6 +231,16 @@ def _fit_categorical(column: str, values: np.ndarray) -> _Categorical:
     shares = [share[level] for level in kept]
     pooled = sum(-size for size, level in by_size if level not in kept) / len(values)
     return _Categorical(column, kept, (*shares, pooled))
+
+
+def _numbers_for_text(part: _Categorical, values: np.ndarray) -> str:
+    """Why numbers are refused: logs hold 1 as 1.0, which is no level "1", so that all rows would be unseen levels."""
+    levels = ", ".join(map(repr, part.levels[:3])) + (", …" if len(part.levels) > 3 else "")
+    return (
+        f"context column {part.column!r} holds numbers ({values[0]}); the model was fitted on text "
+        f"({levels or 'rare levels only'}): write the column as text (strings in JSONL or Parquet; a CSV column of "
+        "nothing but numbers is always read as numbers), or fit again on numbers"
+    )
 
 
 def _one_hot(part: _Categorical, values: np.ndarray) -> np.ndarray:
