@@ -148,16 +148,100 @@ def test_an_encoder_is_mean_pooled_over_real_tokens_to_unit_length(tmp_path: Pat
         np.testing.assert_allclose(vector, mean / mean.norm(), atol=2e-3)
 
 
-def test_the_pooling_a_sentence_transformers_folder_states_is_taken(tmp_path: Path) -> None:
-    encoder(tmp_path)
-    mean = resolve_encoder(str(tmp_path), precision="fp32")
-    (tmp_path / "1_Pooling").mkdir()
-    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
-    first = resolve_encoder(str(tmp_path), precision="fp32")
-    assert first.content_hash != mean.content_hash
+def sentence_folder(folder: Path, pooling: dict[str, object], *more: str, at: str = "1_Pooling") -> Path:
+    """Beside a model, what sentence-transformers writes: its modules in order, and how it pools."""
+    library = "sentence_transformers.sentence_transformer.modules"
+    (folder / at).mkdir(exist_ok=True)
+    (folder / at / "config.json").write_text(json.dumps({"embedding_dimension": 32, **pooling}))
+    modules = [("", f"{library}.transformer.Transformer"), (at, f"{library}.pooling.Pooling")]
+    modules += [(f"{i}_{name.split('.')[-1]}", name) for i, name in enumerate(more, 2)]
+    listed = [
+        {"idx": i, "name": str(i), "path": path, "type": kind} for i, (path, kind) in enumerate(modules)
+    ]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    return folder
+
+
+@pytest.mark.parametrize("at", ["1_Pooling", "pooling"])
+@pytest.mark.parametrize(
+    ("stated", "token"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, 0),
+        ({"pooling_mode": "cls"}, 0),
+        ({"pooling_mode_lasttoken": True}, -1),
+        ({"pooling_mode": "lasttoken"}, -1),
+        ({"pooling_mode_mean_tokens": True}, None),
+        ({"pooling_mode": "mean"}, None),
+        ({}, None),
+    ],
+)
+def test_the_pooling_a_sentence_transformers_folder_states_is_taken_in_either_spelling(
+    stated: dict[str, object], token: int | None, at: str, tmp_path: Path
+) -> None:
+    sentence_folder(encoder(tmp_path), stated, "sentence_transformers.models.Normalize", at=at)
     ids = PreTrainedTokenizerFast.from_pretrained(tmp_path)("the cat sat")["input_ids"]
-    expected = last_hidden(tmp_path, ids, BertModel)[0]
-    np.testing.assert_allclose(first.encode(["the cat sat"])[0], expected / expected.norm(), atol=2e-3)
+    hidden = last_hidden(tmp_path, ids, BertModel)
+    expected = hidden.mean(0) if token is None else hidden[token]
+    found = resolve_encoder(str(tmp_path), precision="fp32").encode(["the cat sat"])[0]
+    np.testing.assert_allclose(found, expected / expected.norm(), atol=2e-3)
+
+
+def test_the_stated_pooling_is_taken_without_a_list_of_modules_and_tells_encoders_apart(
+    tmp_path: Path,
+) -> None:
+    mean = resolve_encoder(str(encoder(tmp_path)), precision="fp32")
+    (sentence_folder(tmp_path, {"pooling_mode": "cls"}) / "modules.json").unlink()
+    first = resolve_encoder(str(tmp_path), precision="fp32")
+    assert (first.encode(["the cat"]) != mean.encode(["the cat"])).any()
+    assert first.content_hash != mean.content_hash
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ({"pooling_mode": "max"}, "pools by max"),
+        ({"pooling_mode": ["cls", "mean"]}, "pools by cls and mean"),
+        ({"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": True}, "pools by max and mean"),
+        ({"pooling_mode_weightedmean_tokens": True}, "pools by weightedmean"),
+    ],
+)
+def test_a_pooling_that_is_not_ours_is_refused_instead_of_a_mean(
+    stated: dict[str, object], found: str, tmp_path: Path
+) -> None:
+    sentence_folder(encoder(tmp_path), stated)
+    with pytest.raises(ConfigError, match=rf"{found}, expected one of cls, lasttoken, mean; name") as refused:
+        resolve_encoder(str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("module", ["sentence_transformers.models.Dense", "custom_st.Transformer"])
+def test_a_module_that_would_change_the_vectors_is_refused_instead_of_left_out(
+    module: str, tmp_path: Path
+) -> None:
+    sentence_folder(encoder(tmp_path), {"pooling_mode": "mean"}, module)
+    with pytest.raises(ConfigError, match=rf"module {module}, expected .*; name another") as refused:
+        resolve_encoder(str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", None])
+def test_a_damaged_sentence_transformers_folder_is_one_line(damage: str | None, tmp_path: Path) -> None:
+    sentence_folder(encoder(tmp_path), {})
+    stated = tmp_path / "1_Pooling" / "config.json"
+    stated.unlink() if damage is None else stated.write_text(damage)
+    with pytest.raises(ConfigError, match=r"1_Pooling.config\.json .*fetch the model again") as refused:
+        resolve_encoder(str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_decoder_gives_unit_vectors_only_where_its_folder_says_so(tmp_path: Path) -> None:
+    raw = resolve_encoder(str(decoder(tmp_path)), precision="fp32")
+    sentence_folder(tmp_path, {"pooling_mode": "lasttoken"}, "sentence_transformers.models.Normalize")
+    unit = resolve_encoder(str(tmp_path), precision="fp32")
+    hidden = raw.encode(["<s> the cat"])[0].astype(np.float32)
+    np.testing.assert_allclose(unit.encode(["<s> the cat"])[0], hidden / np.linalg.norm(hidden), atol=2e-3)
+    assert raw.reads_last_token and not unit.reads_last_token  # type: ignore[attr-defined]
+    assert raw.content_hash != unit.content_hash
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 from tacit.errors import ConfigError
 from tacit.features.chat import Chat, reach
 from tacit.features.encoder import Precision, join_messages
-from tacit.features.transformer import Pooling, TransformerEncoder, one_line, quiet_transformers
+from tacit.features.sentences import sentence_settings
+from tacit.features.transformer import TransformerEncoder, one_line, quiet_transformers
 from tacit.files import sha256_file, sha256_json
 
 _WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # weights, configuration, tokenizer
@@ -24,12 +24,14 @@ exhaust memory, and a log's answers are far shorter."""
 def load_huggingface(spec: str, precision: Precision | None = None) -> TransformerEncoder:
     """Return the encoder in the folder or under the hub id `spec`.
 
-    An encoder (BERT and its kin) is mean-pooled to unit length, or pooled as its sentence-transformers folder
-    says, and takes prompt and response apart. A decoder (Llama and its kin) gives the last token's raw hidden
-    state of the rendered chat, which is what a `*ForSequenceClassification` head reads.
+    An encoder (BERT and its kin) is mean-pooled to unit length and takes prompt and response apart. A decoder
+    (Llama and its kin) gives the last token's raw hidden state of the rendered chat, which is what a
+    `*ForSequenceClassification` head reads. Where a sentence-transformers folder says otherwise (another pooling, unit
+    length for a decoder), it is heeded; the prompts that it may name are not added.
 
     Raises:
-        ConfigError: the model does not exist, cannot be fetched, or is of a kind that gives no such vector.
+        ConfigError: the model does not exist, cannot be fetched, is of a kind that gives no such vector, or is a
+            sentence-transformers folder that makes vectors in a way that is not known here.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -49,9 +51,10 @@ def load_huggingface(spec: str, precision: Precision | None = None) -> Transform
             f"encoder {spec!r}: {config.model_type} is an encoder-decoder; expected an encoder or a decoder"
         )
     decoder = is_decoder(config)
-    pooling, longest = _sentence_settings(folder)
-    pooling = pooling or ("last" if decoder else "mean")
-    longest = min(longest, reach(config, tokenizer, _LONGEST))
+    stated = sentence_settings(spec, folder)
+    pooling = stated.pooling or ("last" if decoder else "mean")
+    normalise = stated.normalise or not decoder
+    longest = min(stated.longest or _LONGEST, reach(config, tokenizer, _LONGEST))
     dimension = getattr(config.get_text_config(), "hidden_size", None)
     if not isinstance(dimension, int):
         raise ConfigError(
@@ -63,7 +66,7 @@ def load_huggingface(spec: str, precision: Precision | None = None) -> Transform
         "encoder": "huggingface",
         "files": {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)},
         "pooling": pooling,
-        "normalise": not decoder,
+        "normalise": normalise,
         "longest": longest,
     }
     return TransformerEncoder(
@@ -73,7 +76,7 @@ def load_huggingface(spec: str, precision: Precision | None = None) -> Transform
         dimension=dimension,
         paired=not decoder,
         pooling=pooling,
-        normalise=not decoder,
+        normalise=normalise,
         longest=longest,
         tokenise=_tokeniser(chat, keep_end=decoder),
         render=chat.render if templated else join_messages,
@@ -135,24 +138,6 @@ def _sha256(path: Path) -> str:
     """SHA-256 of a file; the hub's cache names large blobs by it, which spares reading 16 GB again."""
     blob = path.resolve().name
     return blob if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", blob) else sha256_file(path)
-
-
-def _sentence_settings(folder: Path) -> tuple[Pooling | None, int]:
-    """Pooling and longest text as a sentence-transformers folder states them."""
-    pooling: Pooling | None = None
-    longest = _LONGEST
-    module, bert = folder / "1_Pooling" / "config.json", folder / "sentence_bert_config.json"
-    if module.is_file():
-        stated = json.loads(module.read_text(encoding="utf-8"))
-        keys: dict[str, Pooling] = {
-            "pooling_mode_cls_token": "first",
-            "pooling_mode_lasttoken": "last",
-            "pooling_mode_mean_tokens": "mean",
-        }
-        pooling = next((value for key, value in keys.items() if stated.get(key)), None)
-    if bert.is_file():
-        longest = min(longest, json.loads(bert.read_text(encoding="utf-8")).get("max_seq_length") or longest)
-    return pooling, longest
 
 
 def _tokeniser(chat: Chat, *, keep_end: bool) -> Callable[[list[str]], list[list[int]]]:
