@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,6 +107,61 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_result(
         vectors = EmbeddingStore(tmp_path / "file").encode(Counting(), TEXTS)
     np.testing.assert_array_equal(vectors, Counting().encode(TEXTS))
     assert "going on without the cache" in caplog.text
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts the descriptors that Linux lists")
+def test_a_store_that_meets_many_shards_keeps_none_of_them_open(tmp_path: Path) -> None:
+    store, encoder, before = EmbeddingStore(tmp_path), Counting(), open_files()
+    for text in TEXTS:
+        store.encode(encoder, [text])
+    np.testing.assert_array_equal(store.encode(encoder, TEXTS), HashingEncoder(16).encode(TEXTS))
+    assert len(shards(tmp_path)) == len(encoder.asked) == len(TEXTS)
+    assert open_files() - before < 5
+
+
+def test_the_vectors_are_held_once_while_they_are_encoded_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tacit.features.store._FLUSH_TEXTS", 512)
+
+    class Wide(HashingEncoder):
+        def encode(self, texts: Sequence[str], *, quiet: bool = True) -> np.ndarray:
+            return np.ones((len(texts), self.dimension), np.float16)
+
+    store, texts = EmbeddingStore(tmp_path), [f"text {i}" for i in range(8192)]
+    store.encode(Wide(2048), texts[:1])  # what is imported on the way is not counted
+    for _ in range(2):  # encoded, then read
+        tracemalloc.start()
+        vectors = store.encode(Wide(2048), texts)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1.6 * vectors.nbytes
+
+
+@pytest.mark.parametrize("change", ["gone", "cut short", "another"])
+def test_a_shard_that_changes_under_an_open_store_is_encoded_again_and_stored(
+    change: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, encoder = EmbeddingStore(tmp_path), Counting()
+    direct = store.encode(encoder, TEXTS)
+    (shard,) = shards(tmp_path)
+    if change == "gone":
+        shard.unlink()
+    elif change == "cut short":
+        shard.write_bytes(shard.read_bytes()[:-100])
+    else:
+        EmbeddingStore(tmp_path / "other").encode(encoder, TEXTS[::-1])
+        shards(tmp_path / "other")[0].replace(shard)
+    encoder.asked.clear()
+    np.testing.assert_array_equal(store.encode(encoder, TEXTS), direct)
+    assert len(encoder.asked) == len(TEXTS) and shard.name in caplog.text
+    encoder.asked.clear()
+    store.encode(encoder, TEXTS)
+    assert not encoder.asked
 
 
 WRITER = """

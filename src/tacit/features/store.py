@@ -5,7 +5,7 @@
 
 A shard is written under a temporary name and renamed, and its name follows from what it holds: two processes
 can write at once, and the worst that happens is that both encode the same text. Shards are read through
-memory maps.
+memory maps, each for as long as its rows are copied.
 """
 
 from __future__ import annotations
@@ -36,29 +36,71 @@ _FLUSH_SECONDS = 30.0  # … or what this long took: what a kill can lose
 
 @dataclass
 class _Folder:
-    """What is known of one encoder's folder: its shards as memory maps, and where each key lies."""
+    """What is known of one encoder's folder: its sound shards, and in which of them, at which row, each key lies.
+
+    No shard stays open: a process that serves for weeks meets more of them than it may hold file descriptors.
+    """
 
     path: Path
     dimension: int
-    shards: list[np.ndarray] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    place: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    place: dict[bytes, tuple[str, int]] = field(default_factory=dict)
 
     def refresh(self) -> None:
         """Index the shards that appeared since the last look; a damaged one is left out with a warning."""
         if not self.path.is_dir():
             return
-        for path in sorted(self.path.glob("*.safetensors")):
-            if path.name in self.seen:
-                continue
-            self.seen.add(path.name)
+        found = {path.name for path in self.path.glob("*.safetensors")}
+        for name in sorted(found - self.seen):
             try:
-                keys, vectors = _open_shard(path, self.dimension)
+                keys, vectors, crc = _open_shard(self.path / name, self.dimension)
+                if _checksum(keys, vectors) != crc:
+                    raise ValueError("checksum differs")
             except (OSError, ValueError) as error:
-                logger.warning("embedding cache: ignoring %s (%s); its texts are encoded again", path, error)
+                self.seen.add(name)
+                self._ignored(name, error)
                 continue
-            self.place.update((key.tobytes(), (len(self.shards), row)) for row, key in enumerate(keys))
-            self.shards.append(vectors)
+            self.add(name, [key.tobytes() for key in keys])
+
+    def add(self, name: str, keys: list[bytes]) -> None:
+        """Index one shard, which holds these keys in this order."""
+        self.seen.add(name)
+        self.place.update((key, (name, at)) for at, key in enumerate(keys))
+
+    def read(self, rows: dict[bytes, int], vectors_ND: np.ndarray) -> list[int]:
+        """Copy the vector of every key that is stored into its row; the rows of the others are returned.
+
+        A shard that has gone or changed since it was indexed is forgotten, with a warning.
+        """
+        missing: list[int] = []
+        parts: dict[str, list[tuple[bytes, int]]] = {}
+        for key, row in rows.items():
+            name, at = self.place.get(key, ("", 0))
+            if name:
+                parts.setdefault(name, []).append((key, at))
+            else:
+                missing.append(row)
+        for name, part in parts.items():
+            rows_n, at_n = [rows[key] for key, _ in part], np.array([at for _, at in part])
+            try:
+                keys, vectors, _ = _open_shard(self.path / name, self.dimension)
+                if len(keys) <= at_n.max() or keys[at_n].tobytes() != b"".join(key for key, _ in part):
+                    raise ValueError("changed since it was indexed")
+                vectors_ND[rows_n] = vectors[at_n]
+            except (OSError, ValueError) as error:
+                self._ignored(name, error)
+                self._forget(name)
+                missing += rows_n
+        return missing
+
+    def _forget(self, name: str) -> None:
+        self.seen.discard(name)
+        self.place = {key: place for key, place in self.place.items() if place[0] != name}
+
+    def _ignored(self, name: str, error: Exception) -> None:
+        logger.warning(
+            "embedding cache: ignoring %s (%s); its texts are encoded again", self.path / name, error
+        )
 
 
 class EmbeddingStore:
@@ -99,15 +141,12 @@ class EmbeddingStore:
             wanted.setdefault(key, row)
         if any(key not in folder.place for key in wanted):
             folder.refresh()
-        missing = [row for key, row in wanted.items() if key not in folder.place]
-        fresh = self._compute(encoder, folder, keys, texts, missing, quiet=quiet)
         vectors_ND = np.empty((len(keys), encoder.dimension), dtype=np.float16)
+        missing = folder.read(wanted, vectors_ND)
+        self._compute(encoder, folder, keys, texts, missing, vectors_ND, quiet=quiet)
         for row, key in enumerate(keys):
-            vector = fresh.get(key)
-            if vector is None:
-                shard, at = folder.place[key]
-                vector = folder.shards[shard][at]
-            vectors_ND[row] = vector
+            if row != wanted[key]:
+                vectors_ND[row] = vectors_ND[wanted[key]]
         return vectors_ND
 
     def _compute(
@@ -117,15 +156,15 @@ class EmbeddingStore:
         keys: list[bytes],
         texts: Sequence[str],
         missing: list[int],
+        vectors_ND: np.ndarray,
         *,
         quiet: bool,
-    ) -> dict[bytes, np.ndarray]:
+    ) -> None:
         """Encode `missing` rows, longest first (memory runs out early or never), and write them as shards."""
-        fresh: dict[bytes, np.ndarray] = {}
         if not missing:
-            return fresh
+            return
         missing.sort(key=lambda row: len(texts[row]), reverse=True)
-        pending: list[bytes] = []
+        pending: list[int] = []
         writable, last = True, time.monotonic()
         with progress(f"encoding ({encoder.name})", len(missing), quiet=quiet) as bar:
             for start in range(0, len(missing), _CHUNK):
@@ -136,31 +175,31 @@ class EmbeddingStore:
                         f"encoder {encoder.name!r} gave shape {vectors.shape} for {len(rows)} texts; "
                         f"expected ({len(rows)}, {encoder.dimension})"
                     )
-                chunk = [keys[row] for row in rows]
-                fresh.update(zip(chunk, vectors.astype(np.float16, copy=False), strict=True))
-                pending += chunk
+                vectors_ND[rows] = vectors
+                pending += rows
                 done = start + _CHUNK >= len(missing)
                 if done or len(pending) >= _FLUSH_TEXTS or time.monotonic() - last > _FLUSH_SECONDS:
-                    writable = writable and _flush(folder.path, pending, fresh)
+                    writable = writable and _flush(
+                        folder, [keys[row] for row in pending], vectors_ND[pending]
+                    )
                     pending, last = [], time.monotonic()
                 bar.advance(len(rows))
-        return fresh
 
 
-def _flush(folder: Path, keys: list[bytes], vectors: dict[bytes, np.ndarray]) -> bool:
-    """Write one shard; False, with a warning, where the disk does not take it."""
+def _flush(folder: _Folder, keys: list[bytes], vectors_ND: np.ndarray) -> bool:
+    """Write one shard and index it; False, with a warning, where the disk does not take it."""
     from safetensors.numpy import save_file
 
     keys_N32 = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32)
-    vectors_ND = np.stack([vectors[key] for key in keys])
     tensors = {"keys": keys_N32, "vectors": vectors_ND}
-    target = folder / f"{hashlib.sha256(keys_N32.tobytes()).hexdigest()[:24]}.safetensors"
+    target = folder.path / f"{hashlib.sha256(keys_N32.tobytes()).hexdigest()[:24]}.safetensors"
     try:
         with atomic_path(target) as temporary:
             save_file(tensors, str(temporary), metadata={"crc32": str(_checksum(keys_N32, vectors_ND))})
     except Exception as error:  # safetensors wraps a full disk in its own class
         logger.warning("embedding cache: cannot write %s (%s); going on without the cache", target, error)
         return False
+    folder.add(target.name, keys)
     return True
 
 
@@ -168,8 +207,8 @@ def _checksum(keys: np.ndarray, vectors: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(vectors).data, zlib.crc32(np.ascontiguousarray(keys).data))
 
 
-def _open_shard(path: Path, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Map a shard's keys [n, 32] and vectors [n, D]; ValueError says what is damaged."""
+def _open_shard(path: Path, dimension: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Map a shard's keys [n, 32] and vectors [n, D], and the checksum it states; ValueError says what is wrong."""
     with path.open("rb") as handle:
         size = int.from_bytes(handle.read(8), "little")
         if size > path.stat().st_size:
@@ -188,6 +227,4 @@ def _open_shard(path: Path, dimension: int) -> tuple[np.ndarray, np.ndarray]:
     # numpy refuses, with a ValueError, to map beyond the end of a file that was cut short.
     keys = np.memmap(path, np.uint8, "r", at_keys, (rows, 32))
     vectors = np.memmap(path, np.float16, "r", at_vectors, (rows, dimension))
-    if _checksum(keys, vectors) != crc:
-        raise ValueError("checksum differs")
-    return keys, vectors
+    return keys, vectors, crc
