@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tacit.errors import DataError, ModelError
 from tacit.features import STYLE_NAMES, ContextCodec, Standardiser, idle_columns, style_features
+from tacit.features.words import count_words
 
 
 def count(response: str, name: str) -> int:
@@ -22,6 +23,15 @@ def count(response: str, name: str) -> int:
     ("response", "name", "expected"),
     [
         ("one two  three\nfour", "log_length", 4),
+        ("“naïve” – one… two\x1fthree？four \u3000 é", "log_length", 6),
+        ("你好，世界。", "log_length", 4),
+        ("请用 “Python 3”（3.11）排序……", "log_length", 7),
+        ("東京タワーへ行く々〆", "log_length", 10),
+        ("ｶﾀｶﾅ", "log_length", 4),
+        ("ภาษาไทย ที่นี่", "log_length", 9),
+        ("မြန်မာ", "log_length", 3),
+        ("한국어 문장", "log_length", 2),
+        ("𠮷野家", "log_length", 3),
         ("a\n```py\nx = 1\n```\nb\n```\ny\n```", "code_blocks", 2),
         ("```py\nbroken off", "code_blocks", 1),
         ("call `f` and `g`", "inline_code", 2),
@@ -38,6 +48,12 @@ def count(response: str, name: str) -> int:
 )
 def test_style_counts(response: str, name: str, expected: int) -> None:
     assert count(response, name) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=st.characters(max_codepoint=0xDFF) | st.sampled_from(" ？，。、”—…한")))
+def test_a_text_with_spaces_between_its_words_is_counted_by_them(response: str) -> None:
+    assert count_words(response) == len(response.split())
 
 
 @pytest.mark.parametrize(
@@ -74,6 +90,7 @@ def test_style_takes_linear_time_on_hostile_text() -> None:
             "**" * 50_000,
             "x" * 200_000 + "\ny",
             "```\n" * 9_999,
+            "-" * 100_000 + "語",
         ]
     )
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tacit.features.words import count_words
+
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
@@ -36,7 +38,7 @@ def _prose(response: str) -> str:
 
 # Each feature reads the response and its prose; counts enter as log(1 + count).
 _FEATURES: dict[str, Callable[[str, str], float]] = {
-    "log_length": lambda text, prose: np.log1p(len(text.split())),
+    "log_length": lambda text, prose: np.log1p(count_words(text)),
     "code_blocks": lambda text, prose: np.log1p((len(_FENCE.findall(text)) + 1) // 2),
     "code_share": lambda text, prose: 1.0 - min(1.0, len(prose) / max(1, len(text))),
     "inline_code": lambda text, prose: np.log1p(len(_INLINE_CODE.findall(prose))),
@@ -59,7 +61,7 @@ STYLE_NAMES: tuple[str, ...] = tuple(_FEATURES)
 def style_features(responses: Sequence[str]) -> np.ndarray:
     r"""Measure surface style as float32 [N, S], one column per name in `STYLE_NAMES`, not standardised.
 
-    Counts (words, code blocks, list items …) are log(1 + count); `code_share` is the fraction of characters
+    Counts (`count_words`, code blocks, list items …) are log(1 + count); `code_share` is the fraction of characters
     in fenced code; `unfinished` is 1 where the text breaks off without closing punctuation or inside a code
     block.
 
