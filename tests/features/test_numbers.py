@@ -72,6 +72,12 @@ def test_unfinished_means_broken_off(response: str, unfinished: int) -> None:
     assert style_features([response])[0, STYLE_NAMES.index("unfinished")] == unfinished
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_style_does_not_depend_on_the_kind_of_line_end(end: str) -> None:
+    text = "# Sum\n\nUse `sum`:\n\n```py\nx = sum(y)\n\nz = 1\n```\n\n- one **bold**\n- two\n  \nDone"
+    np.testing.assert_array_equal(style_features([text.replace("\n", end)]), style_features([text]))
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet=st.characters() | st.sampled_from("`~#-*\n 1.?"), max_size=200))
 def test_style_is_finite_and_not_negative_on_any_text(response: str) -> None:

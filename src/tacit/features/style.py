@@ -31,6 +31,11 @@ def _is_unfinished(response: str) -> float:
     return float(not text.endswith(_TERMINAL) or len(_FENCE.findall(text)) % 2 == 1)
 
 
+def _unix(text: str) -> str:
+    """The text with one kind of line end: a blank line is one whichever program wrote it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _prose(response: str) -> str:
     """The response without its fenced code, in which `#` is a comment and `-` a minus."""
     return _FENCED.sub("\n", response)
@@ -71,7 +76,7 @@ def style_features(responses: Sequence[str]) -> np.ndarray:
         2
     """
     style_NS = np.empty((len(responses), len(STYLE_NAMES)), dtype=np.float32)
-    for row, response in enumerate(responses):
-        prose = _prose(response)
-        style_NS[row] = [measure(response, prose) for measure in _FEATURES.values()]
+    for row, text in enumerate(map(_unix, responses)):
+        prose = _prose(text)
+        style_NS[row] = [measure(text, prose) for measure in _FEATURES.values()]
     return style_NS
