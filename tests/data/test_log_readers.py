@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import subprocess
 import sys
@@ -215,6 +217,35 @@ def test_csv_roles_given_later_read_cells_alike(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", ROWS)
     later = FeedbackLog.read(path).with_roles(**ROLES)
     assert later.fingerprint() == FeedbackLog.read(path, **ROLES).fingerprint()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.parametrize("later", ["r", '"r"'])
+def test_a_csv_cell_left_open_is_refused_with_its_line(tmp_path: Path, name: str, later: str) -> None:
+    lines = ["copied,prompt,response", *(f'{i % 2},"p ""{i}""",5" r{i}' for i in range(10)), '0,p5,"r10']
+    lines += [f"{i % 2},p,{later}" for i in range(2000)]
+    content = "\n".join(lines).encode() + b"\n"
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(DataError, match=r"a\.csv.*, line 12: a quoted cell opens here and does not close"):
+        FeedbackLog.read(tmp_path / name, signals=["copied"])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet='",\n\ra', max_size=12))
+def test_quotes_of_a_csv_are_taken_as_strictly_as_python_takes_them(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"prompt,response\n{text}", newline="")
+    try:
+        FeedbackLog.read(path)
+        refused = False
+    except DataError as error:
+        refused = "does not close" in str(error)
+    try:
+        list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        expected = False
+    except csv.Error:
+        expected = True
+    assert refused == expected
 
 
 @pytest.mark.parametrize("big", [2**53 + 1, 2**63 - 1, 2**64 - 1, 2**70 + 1])
