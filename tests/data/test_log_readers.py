@@ -248,6 +248,23 @@ def test_quotes_of_a_csv_are_taken_as_strictly_as_python_takes_them(tmp_path: Pa
     assert refused == expected
 
 
+@pytest.mark.parametrize("cell", ["NA", " null", "nan", ""])
+def test_a_null_cell_among_the_numbers_of_a_csv_is_null_and_not_a_word(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"prompt,response,slot,gold\np,a,1,{cell}\np,b,{cell},1\n")
+    with pytest.raises(DataError, match=r"row 2: column 'slot' \(context\) holds null among numbers"):
+        FeedbackLog.read(path, context=["slot"])
+    gold, known = FeedbackLog.read(path, gold="gold").gold_values()
+    assert (gold.tolist(), known.tolist()) == ([0, 1], [False, True])
+
+
+@pytest.mark.parametrize("words", [["none", "none"], ["NA", "ios"], ["2b", "1"]])
+def test_words_of_a_csv_stay_levels(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,response,device\n" + "".join(f"p,r,{word}\n" for word in words))
+    assert FeedbackLog.read(path, context=["device"]).context_columns()["device"].tolist() == words
+
+
 @pytest.mark.parametrize("big", [2**53 + 1, 2**63 - 1, 2**64 - 1, 2**70 + 1])
 def test_large_ids_stay_apart(tmp_path: Path, big: int) -> None:
     rows = [

@@ -44,9 +44,13 @@ def binary(raw: RawTable, name: str, part: str) -> Any:
     return pa.array([None if value is None else int(value) for value in column], pa.int8())
 
 
+def _null_cells(lowered: Any) -> Any:
+    return pc.is_in(lowered, pa.array(_NULL_CELLS, lowered.type))
+
+
 def _binary_cells(raw: RawTable, name: str, part: str, column: Any) -> Any:
     lowered = pc.fill_null(pc.utf8_lower(pc.utf8_trim_whitespace(column)), "").combine_chunks()
-    null = pc.is_in(lowered, pa.array(_NULL_CELLS, lowered.type))
+    null = _null_cells(lowered)
     one = pc.is_in(lowered, pa.array(_TRUE, lowered.type))
     zero = pc.is_in(lowered, pa.array(_FALSE, lowered.type))
     bad = pc.index(pc.or_(pc.or_(one, zero), null), False).as_py()
@@ -103,12 +107,16 @@ def unit_interval(raw: RawTable, name: str, part: str) -> Any:
 def context(raw: RawTable, name: str) -> Any:
     """A context column: float64 [N] without nulls, or text [N] whose nulls are the level "missing".
 
+    In CSV, "NA" and the like are null among numbers and levels like any other among words.
+
     Raises:
         DataError: NaN, infinity or null among numbers, nothing but nulls, or a type that is neither.
     """
     column = raw.column(name)
     values = _number_or_none(raw, name)
-    if values is not None:
+    if values is not None and not (
+        values.null_count == len(values) > column.null_count
+    ):  # "none" on every row
         values = number(raw, name, "context")
         if values.null_count == len(values):
             raise DataError(f"{raw.name}: column {name!r} (context) holds nothing but null; leave it out")
@@ -138,10 +146,10 @@ def _number_or_none(raw: RawTable, name: str) -> Any:
     kind = column.type
     if is_text(kind) and raw.text_cells:
         trimmed = pc.utf8_trim_whitespace(column)
-        empty = pc.fill_null(pc.equal(pc.binary_length(trimmed), 0), True)
+        null = _null_cells(pc.utf8_lower(trimmed))
         try:
             return (
-                pc.if_else(empty, pa.scalar(None, trimmed.type), trimmed).cast(pa.float64()).combine_chunks()
+                pc.if_else(null, pa.scalar(None, trimmed.type), trimmed).cast(pa.float64()).combine_chunks()
             )
         except pa.ArrowInvalid:
             return None
@@ -173,7 +181,7 @@ def _reads_as_number(value: Any, text_cells: bool) -> bool:
     try:
         float(value)
     except ValueError:
-        return not value.strip()
+        return value.strip().lower() in _NULL_CELLS
     return True
 
 
