@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tacit.data import FeedbackLog, Quarantine, Roles, Signal
+from tacit.data import FeedbackLog, Quarantine, Roles, Signal, summarise
 from tacit.errors import ConfigError, DataError
 
 NAN, INF = float("nan"), float("inf")
@@ -278,3 +279,28 @@ def test_quarantine_counts_all_and_shows_few() -> None:
     assert bad.describe() == "100 rows quarantined: empty (99; f rows 1, 2, 3, …); missing (1; f row 7)"
     assert json.loads(json.dumps(bad.to_json()))["counts"] == {"empty": 99, "missing": 1}
     assert Quarantine().describe() == "no row quarantined"
+
+
+_UUIDS = [uuid.UUID(int=2**127 + n) for n in (0, 1, 0)]
+_BYTES = [value.bytes for value in _UUIDS]
+
+
+@pytest.mark.parametrize("part", ["prompt_id", "user_id", "session_id", "timestamp", "policy"])
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (pa.array(_BYTES, pa.binary()), _UUIDS[0].hex),
+        (pa.array(_BYTES, pa.binary(16)), _UUIDS[0].hex),
+        (pa.ExtensionArray.from_storage(pa.uuid(), pa.array(_BYTES, pa.binary(16))), str(_UUIDS[0])),
+        (pa.ExtensionArray.from_storage(pa.json_(), pa.array(["[1]", "[2]", "[1]"])), "[1]"),
+        (pa.RunEndEncodedArray.from_arrays(pa.array([1, 2, 3]), pa.array(["a", "b", "a"])), "a"),
+        (pa.array([(1, 2, 3), (1, 2, 4), (1, 2, 3)], pa.month_day_nano_interval()), None),
+    ],
+    ids=["binary", "fixed", "uuid", "json", "run_end", "interval"],
+)
+def test_ids_of_every_type_are_read_as_text_is(part: str, ids: Any, said: str | None) -> None:
+    log = FeedbackLog.read(pa.table(columns(id=ids)), **{part: "id"})
+    if part != "timestamp":
+        assert log.codes(part).tolist() == [0, 1, 0]
+    assert said is None or log.column("id")[0] == said
+    assert len(log.fingerprint()) == 64 and summarise(log).rows == 3

@@ -136,6 +136,31 @@ def context(raw: RawTable, name: str) -> Any:
     return pc.fill_null(column.cast(TEXT), "missing").combine_chunks()
 
 
+def identity(raw: RawTable, name: str) -> Any:
+    """A column of ids [N], all of one type that reads as text: binary ids as hex, several types (7, "7b") as text."""
+    column = raw.column(name)
+    if isinstance(column, list):
+        return pa.array([None if value is None else str(value) for value in column], TEXT)
+    kind = column.type
+    if pa.types.is_nested(kind):
+        return column
+    if any(
+        test(kind)
+        for test in (
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_fixed_size_binary,
+            pa.types.is_binary_view,
+        )
+    ):
+        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], TEXT)
+    try:
+        column.slice(0, 0).cast(TEXT)
+    except pa.ArrowNotImplementedError:  # calendar intervals
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], TEXT)
+    return column
+
+
 def _number_or_none(raw: RawTable, name: str) -> Any:
     """The column as float64 when all of it is numbers (in CSV: reads as numbers), else None."""
     column = raw.column(name)

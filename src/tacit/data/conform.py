@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit.data import columns
@@ -86,16 +85,12 @@ def _read_values(raw: RawTable, roles: Roles) -> dict[str, Any]:
     for part in ("prompt_id", "user_id", "session_id", "timestamp", "policy"):
         name = getattr(roles, part)
         if name is not None and name not in fixed:
-            _check_id(raw, name, part, fixed)
+            _read_id(raw, name, part, fixed)
     return fixed
 
 
-def _check_id(raw: RawTable, name: str, part: str, fixed: dict[str, Any]) -> None:
-    column = raw.column(name)
-    if isinstance(column, list):
-        # Ids of several types (7 and "7b") compare as text.
-        column = pa.array([None if value is None else str(value) for value in column])
-        fixed[name] = column
+def _read_id(raw: RawTable, name: str, part: str, fixed: dict[str, Any]) -> None:
+    fixed[name] = column = columns.identity(raw, name)
     if part == "prompt_id":
         bad = pc.index(pc.is_null(column), True).as_py()
         if bad >= 0:

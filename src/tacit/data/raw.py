@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tacit.data.quarantine import Quarantine
 from tacit.errors import DataError
@@ -72,8 +73,7 @@ class RawTable:
         """A column: an Arrow chunked array, or a Python list when its values have several types."""
         if name in self.mixed:
             return self.mixed[name]
-        column = self.table.column(name)
-        return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        return _plain(self.table.column(name))
 
     def keep(self, mask: npt.NDArray[np.bool_], reasons: Mapping[str, npt.NDArray[np.bool_]]) -> RawTable:
         """Only the rows of `mask`; the others are quarantined under the `reasons` whose masks hold them."""
@@ -92,6 +92,22 @@ class RawTable:
             },
             quarantine=quarantine,
         )
+
+
+def _plain(column: Any) -> Any:
+    """An Arrow column as its values, however it packs or labels them; a UUID as text, as every other format has it."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return column.cast(kind.value_type)
+    if pa.types.is_run_end_encoded(kind):
+        return pc.run_end_decode(column)
+    if isinstance(kind, pa.BaseExtensionType):
+        if kind.extension_name == "arrow.uuid":
+            return pa.chunked_array(
+                [[None if value is None else str(value) for value in column.to_pylist()]], pa.string()
+            )
+        return column.cast(kind.storage_type)
+    return column
 
 
 def from_arrow(table: Any, name: str) -> RawTable:
