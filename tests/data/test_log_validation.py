@@ -304,3 +304,37 @@ def test_ids_of_every_type_are_read_as_text_is(part: str, ids: Any, said: str | 
         assert log.codes(part).tolist() == [0, 1, 0]
     assert said is None or log.column("id")[0] == said
     assert len(log.fingerprint()) == 64 and summarise(log).rows == 3
+
+
+def not_utf8() -> Any:
+    """Text [3] whose second value no decoder takes, as a careless writer of Parquet leaves it."""
+    binary = pa.array([b"a", b"caf\xe9", b"b"])
+    return pa.Array.from_buffers(pa.string(), 3, binary.buffers())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("form", ["object", "parquet"])
+def test_text_that_is_not_utf8_is_one_bad_row_and_in_other_roles_one_line(
+    tmp_path: Path, form: str, packed: bool
+) -> None:
+    text = not_utf8().dictionary_encode() if packed else not_utf8()
+    source: Any = pa.table(columns(copied=[1, 0, 1], text=text))
+    if form == "parquet":
+        pa.parquet.write_table(source, tmp_path / "a.parquet")
+        source = tmp_path / "a.parquet"
+    log = FeedbackLog.read(source, response="text", signals=["copied"])
+    assert (log.quarantine.counts, log.responses()) == ({"response is not UTF-8": 1}, ["a", "b"])
+    assert len(FeedbackLog.read(source)) == 3
+    for part in ("context", "prompt_id", "user_id", "session_id", "timestamp", "policy", "gold", "signals"):
+        with pytest.raises(
+            DataError, match=r"row 2: column 'text' \(\w+\) holds text that is not UTF-8, exp"
+        ) as told:
+            FeedbackLog.read(source, **{part: "text"})
+        assert "\n" not in str(told.value)
+
+
+def test_messages_that_are_not_utf8_are_one_bad_row() -> None:
+    messages = pa.StructArray.from_arrays([pa.array(["user"] * 3), not_utf8()], names=["role", "content"])
+    chat = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), messages)
+    log = FeedbackLog.read(pa.table({"prompt": chat, "response": ["x", "y", "z"]}))
+    assert (log.quarantine.counts, log.prompts()) == ({"prompt is not UTF-8": 1}, ["a", "b"])

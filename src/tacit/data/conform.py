@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tacit.data import columns
-from tacit.data.raw import RawTable, logger, need_columns
+from tacit.data.raw import NotUtf8, RawTable, logger, need_columns
 from tacit.data.roles import Roles
 from tacit.data.texts import Bad, read_texts
 from tacit.errors import DataError
@@ -66,8 +66,18 @@ def _read_texts(raw: RawTable, roles: Roles) -> RawTable:
     return _with_columns(raw, fixed).keep(~taken, bad)
 
 
+def _check_utf8(raw: RawTable, roles: Roles) -> None:
+    for name, part in roles.columns():
+        for index, value in enumerate(raw.mixed.get(name, ())):
+            if isinstance(value, NotUtf8):
+                raise DataError(
+                    f"{raw.where(index)}: column {name!r} ({part}) holds {value}, expected UTF-8; write it anew"
+                )
+
+
 def _read_values(raw: RawTable, roles: Roles) -> dict[str, Any]:
     fixed: dict[str, Any] = {}
+    _check_utf8(raw, roles)
     for signal in roles.signals:
         fixed[signal.name] = columns.binary(raw, signal.name, "signal")
     for name in roles.context:

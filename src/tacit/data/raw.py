@@ -25,6 +25,13 @@ logger = logging.getLogger("tacit")
 TEXT_CELLS = {b"tacit.cells": b"text"}
 
 
+class NotUtf8:
+    """Stands for a value whose text is not UTF-8, which Arrow and Parquet files can hold and Python cannot."""
+
+    def __repr__(self) -> str:
+        return "text that is not UTF-8"
+
+
 @dataclass(frozen=True)
 class RawTable:
     """Columns before validation.
@@ -111,7 +118,7 @@ def _plain(column: Any) -> Any:
 
 
 def from_arrow(table: Any, name: str) -> RawTable:
-    """A `RawTable` over an Arrow table, rows counted from 1.
+    """A `RawTable` over an Arrow table, rows counted from 1; columns of text that is not UTF-8 become mixed ones.
 
     Raises:
         DataError: two columns of one name.
@@ -119,7 +126,20 @@ def from_arrow(table: Any, name: str) -> RawTable:
     twice = {column for column in table.column_names if table.column_names.count(column) > 1}
     if twice:
         raise DataError(f"{name}: column {min(twice)!r} stands twice; rename one of them")
-    return RawTable(table=table, name=name, places=np.arange(1, table.num_rows + 1))
+    mixed = {}
+    for column in table.column_names:
+        try:
+            table.column(column).validate(full=True)
+        except pa.ArrowInvalid:
+            mixed[column] = [_value(scalar) for scalar in _plain(table.column(column))]
+    return RawTable(table.drop_columns(list(mixed)), name, np.arange(1, table.num_rows + 1), mixed=mixed)
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return NotUtf8()
 
 
 def from_lists(

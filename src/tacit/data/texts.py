@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tacit.data.raw import NotUtf8
 from tacit.errors import DataError
 
 # 64-bit offsets: the text of a large log passes 2 GB.
@@ -116,7 +117,7 @@ def _from_objects(values: list[Any], part: str) -> tuple[Any, Bad]:
             clean.append([{"role": message["role"], "content": message["content"]} for message in value])
         else:
             clean.append(None)
-            strange.setdefault(f"{part} is not text or messages but {_kind(value)}", []).append(index)
+            strange.setdefault(f"{part} is {_kind(value)}", []).append(index)
     array = pa.array(clean, CHAT if chat else TEXT)
     array, bad = _from_chat(array, part, "") if chat else _from_text(array, part)
     for reason, indices in strange.items():
@@ -127,9 +128,10 @@ def _from_objects(values: list[Any], part: str) -> tuple[Any, Bad]:
 
 
 def _kind(value: Any) -> str:
-    return {"dict": "an object", "list": "a list", "bool": "true or false"}.get(
-        type(value).__name__, "a number"
-    )
+    if isinstance(value, NotUtf8):
+        return "not UTF-8"
+    kinds = {"dict": "an object", "list": "a list", "bool": "true or false"}
+    return "not text or messages but " + kinds.get(type(value).__name__, "a number")
 
 
 def _is_messages(value: Any) -> bool:
