@@ -54,6 +54,8 @@ CHAT = [
     },
 ]
 
+DAMAGED = b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 99  # a gzip header, and then no block of any kind
+
 
 def jsonl(path: Path, rows: list[Any]) -> Path:
     text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
@@ -265,6 +267,13 @@ def test_words_of_a_csv_stay_levels(tmp_path: Path, words: list[str]) -> None:
     assert FeedbackLog.read(path, context=["device"]).context_columns()["device"].tolist() == words
 
 
+def test_the_header_of_a_csv_is_its_first_line_that_is_not_blank(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbf\r\n\nprompt,response,copied\n007,2021-03-04,1\n")
+    log = FeedbackLog.read(path, signals=["copied"])
+    assert (log.prompts(), log.responses()) == (["007"], ["2021-03-04"])
+
+
 @pytest.mark.parametrize("big", [2**53 + 1, 2**63 - 1, 2**64 - 1, 2**70 + 1])
 def test_large_ids_stay_apart(tmp_path: Path, big: int) -> None:
     rows = [
@@ -335,6 +344,8 @@ def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, value
         ("a.jsonl", b"\x1f\x8b\x08", "it holds a gzip file"),
         ("a.jsonl.gz", b'{"prompt": "p"}', "not gzip"),
         ("a.jsonl.gz", gzip.compress(b'{"prompt":"p"}\n' * 999, mtime=0)[:60], "cannot be read"),
+        ("a.jsonl.gz", DAMAGED, "cannot be read: Error -3"),
+        ("a.csv.gz", DAMAGED, "cannot be read: Error -3"),
         ("a.csv", b"PAR1....", "it holds a Parquet file"),
         ("a.csv", b'{"prompt": "p"}\n', "JSON; name it .jsonl"),
         ("a.csv", b"prompt,response\np,\xff\n", "not readable as UTF-8 CSV"),
@@ -342,6 +353,9 @@ def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, value
         ("a.jsonl", b"", "the log is empty"),
         ("a.csv", b"", "the log is empty"),
         ("a.csv", b"prompt,response\n", "the log is empty"),
+        ("a.csv", b"\xef\xbb\xbf", "the log is empty"),
+        ("a.csv", b"\xef\xbb\xbf\r\n\r\n", "the log is empty"),
+        ("a.csv", b'"prompt,response\n' + b"p,r\n" * 60_000 + b'"\n', "the header is not readable"),
         ("a.txt", b"hello", "cannot tell the format from the name"),
     ],
 )

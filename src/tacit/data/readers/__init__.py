@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -70,5 +71,5 @@ def _read_file(path: Path) -> RawTable:
         from tacit.data.readers.parquet import read_parquet
 
         return read_parquet(path)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error

@@ -31,10 +31,11 @@ def read_csv(path: Path) -> RawTable:
     data = path.read_bytes()
     if path.suffix.lower() == ".gz":
         data = gzip.decompress(data)
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise DataError(f"{path}: the log is empty; expected a header and at least one row")
     _check_quotes(data, path)
-    header = next(csv.reader(io.StringIO(data[:_HEADER].decode("utf-8-sig", errors="replace"), newline="")))
+    header = _header(data, path)
     bad: list[int] = []
 
     def note(row: Any) -> str:
@@ -63,6 +64,15 @@ def read_csv(path: Path) -> RawTable:
         places=np.setdiff1d(rows, np.array(bad, dtype=np.int64)),
         quarantine=raw.quarantine.plus(raw.name, reason, bad),
     )
+
+
+def _header(data: bytes, path: Path) -> list[str]:
+    """Names of the columns: the first record, blank lines passed over as Arrow does."""
+    text = io.StringIO(data[:_HEADER].decode(errors="replace"), newline="")
+    try:
+        return next(record for record in csv.reader(text) if record)
+    except csv.Error as error:
+        raise DataError(f"{path}: the header is not readable: {error}; expected names of columns") from error
 
 
 def _check_quotes(data: bytes, path: Path) -> None:
