@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def refusal(roles: Roles, **more: Any) -> str:
         ([1.0, 0.5], 2, "0.5"),
         ([0.0, NAN], 2, "nan"),
         ([1, -1], 2, "-1"),
+        ([Decimal(1), Decimal("0.5")], 2, "0.5"),
         ([True, "yes"], 2, "'yes'"),
         (["1", "0"], 1, "'1'"),
         ([1, [0]], 2, "[0]"),
@@ -59,6 +61,7 @@ def test_a_signal_holds_only_1_0_and_null(values: list[Any], row: int, said: str
         [True, 0, None],
         np.array([1, 0, 0], dtype=np.uint8),
         [None] * 3,
+        [Decimal(1), Decimal("0.0"), None],
     ],
 )
 def test_spellings_of_1_0_and_null(values: Any) -> None:
@@ -114,6 +117,7 @@ def test_an_exposure_may_be_context_too() -> None:
     [
         ([1.0, NAN], "row 2: column 'slot' (context) holds nan, expected a finite number; fill it"),
         ([INF, 1.0], "row 1: column 'slot' (context) holds inf"),
+        ([1.5, -(10**400)], "row 2: column 'slot' (context) holds -inf"),
         ([1.0, 2.0, None], "row 3: column 'slot' (context) holds null among numbers; fill it"),
         ([None, None], "column 'slot' (context) holds nothing but null; leave it out"),
         ([1, "a"], "row 2: column 'slot' (context) holds 'a', expected all numbers or all text"),

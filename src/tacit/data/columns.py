@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def binary(raw: RawTable, name: str, part: str) -> Any:
     """
     column = raw.column(name)
     if not isinstance(column, list):
-        if pa.types.is_float16(column.type):
-            column = column.cast(pa.float32())  # Arrow compares no halves
+        if pa.types.is_float16(column.type) or pa.types.is_decimal(column.type):
+            column = column.cast(pa.float64())  # Arrow compares no halves, and decimals only with decimals
         kind = column.type
         if pa.types.is_boolean(kind) or pa.types.is_null(kind):
             return column.cast(pa.int8()).combine_chunks()
@@ -167,7 +168,7 @@ def _number_or_none(raw: RawTable, name: str) -> Any:
     if isinstance(column, list):
         if not all(value is None or isinstance(value, bool | int | float) for value in column):
             return None
-        return pa.array([None if value is None else float(value) for value in column], pa.float64())
+        return pa.array([None if value is None else _as_float(value) for value in column], pa.float64())
     kind = column.type
     if is_text(kind) and raw.text_cells:
         trimmed = pc.utf8_trim_whitespace(column)
@@ -188,6 +189,13 @@ def _number_or_none(raw: RawTable, name: str) -> Any:
     ):
         return None
     return column.cast(pa.float64(), safe=False).combine_chunks()
+
+
+def _as_float(value: bool | int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
 
 
 def _first_not_number(raw: RawTable, name: str) -> tuple[int, Any]:
