@@ -129,6 +129,58 @@ def test_oasst1_survives_a_loop_of_parents(tmp_path: Path) -> None:
     assert FeedbackLog.read(written(tmp_path / "a.jsonl", rows)).quarantine.total == 2
 
 
+PAIR = "labels or emojis are not names with numbers as published"
+DATE = "created_date is not a date as published"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"created_date": "n/a"}, DATE),
+        ({"created_date": 1675771200}, DATE),
+        ({"created_date": None}, DATE),
+        ({"labels": "{'name': ['quality'], 'value': [0.5]}"}, PAIR),
+        ({"labels": {"name": ["quality", "spam"], "value": [0.5]}}, PAIR),
+        ({"labels": {"name": ["quality"], "value": ["high"]}}, PAIR),
+        ({"emojis": [{"name": "+1"}]}, PAIR),
+        ({"parent_id": ["root"]}, "the conversation before the reply is not in the file"),
+    ],
+)
+def test_a_reply_that_is_not_as_oasst1_is_published_is_one_bad_row(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    rows = [
+        *TREE[:2],
+        TREE[2] | change,
+        *TREE[3:5],
+        message("odd", None, "prompter") | {"message_id": ["odd"]},
+    ]
+    log = FeedbackLog.read(written(tmp_path / "a.jsonl", rows))
+    assert (log.quarantine.counts, log.responses()) == ({reason: 1}, ["text of a", "text of c"])
+
+
+def test_oasst1_as_csv_is_refused_in_one_line(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(TREE[0]))
+        writer.writeheader()
+        writer.writerows(row | {"labels": {"name": ["quality"], "value": [0.5]}} for row in TREE[:5])
+    with pytest.raises(
+        DataError, match=r"none of the 3 rows can be used; commonest reason: labels or emojis"
+    ):
+        FeedbackLog.read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("date", [None, "absent"])
+def test_oasst1_without_users_and_dates_has_no_roles_for_them(tmp_path: Path, date: str | None) -> None:
+    gone = {"user_id", "created_date"} if date else {"user_id"}
+    rows = [{k: v for k, v in (row | {"created_date": None}).items() if k not in gone} for row in TREE]
+    log = FeedbackLog.read(path := written(tmp_path / "a.jsonl", rows))
+    assert (log.roles.user_id, log.roles.timestamp) == (None, None)
+    assert (log.roles.context, len(log)) == (("depth", "siblings"), 3)
+    with pytest.raises(DataError, match=r"column 'days' \(context\) holds nothing but null"):
+        FeedbackLog.read(path, context=["days"])
+
+
 CODE = "Use this:\n```python\nx = 1\n```"
 COPY = "[{'type': 'copy_button', 'copied': 'x = 1'}]"
 
@@ -187,6 +239,23 @@ def test_realhumaneval_habits_come_from_strictly_earlier_eligible_turns(tmp_path
     flipped = [TURNS[0], TURNS[1], (*TURNS[2][:2], COPY, *TURNS[2][3:]), TURNS[3]]
     later = FeedbackLog.read(turns(tmp_path / "flipped.csv", flipped)).context_columns()
     assert later["earlier_copies_share"].tolist() == [1 / 2, 3 / 4, 2 / 3, 3 / 4]
+
+
+def test_realhumaneval_is_recognised_by_all_that_is_read_of_it_and_by_no_more(tmp_path: Path) -> None:
+    text = turns(tmp_path / "chat_data.csv", TURNS).read_text().splitlines(keepends=True)
+    without_task = [line.replace(",task_name", "").replace(",sum\n", "\n") for line in text]
+    (tmp_path / "a.csv").write_text("".join(without_task))
+    assert len(FeedbackLog.read(tmp_path / "a.csv")) == 5
+    untimed = [text[0].replace("timestamp", "when"), *text[1:]]
+    (tmp_path / "b.csv").write_text("".join(untimed))
+    with pytest.raises(DataError, match="no column 'prompt'"):
+        FeedbackLog.read(tmp_path / "b.csv")
+
+
+def test_half_a_surrogate_pair_in_realhumaneval_is_one_bad_row(tmp_path: Path) -> None:
+    request = "[{'role': 'user', 'content': '\\ud83d'}]"
+    log = FeedbackLog.read(turns(tmp_path / "a.csv", [(request, *TURNS[0][1:]), *TURNS[:5]]))
+    assert log.quarantine.counts == {"request or copy_events is not a Python list as published": 1}
 
 
 def test_a_forced_source_is_checked_and_plain_switches_detection_off(tmp_path: Path) -> None:

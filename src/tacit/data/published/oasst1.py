@@ -5,13 +5,15 @@ Reads the flat message table, as the hub has it or as JSON lines, and the projec
 from the root down to it.
 
 Deleted replies stay: their thumbs were given before, and to leave out what was deleted for being bad would
-select the log by its outcome. Replies whose conversation is not whole in the file are quarantined.
+select the log by its outcome. Replies whose conversation is not whole in the file are quarantined, and so are
+those whose labels, emojis or date are not as published.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,14 +69,17 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
 
     Columns made: prompt (messages), response, parent_id, thumbs_up, thumbs_down, red_flag, quality, depth (1
     for the first reply of a conversation), days (since the set's first message), siblings (replies to the
-    same prompt).
+    same prompt). Without users or dates in the file nothing stands for them.
     """
     names = [name for name in dict.fromkeys((*_READ, *_KEPT)) if name in raw.columns]
     values = {name: _objects(raw.column(name)) for name in names}
+    for name in ("message_id", "parent_id", "role"):
+        values[name] = [value if isinstance(value, str | int) else None for value in values[name]]
     index = {message: row for row, message in enumerate(values["message_id"])}
     replies = [row for row, role in enumerate(values["role"]) if role == "assistant"]
     siblings = Counter(values["parent_id"][row] for row in replies)
-    dates = [_seconds(value) for value in values.get("created_date", [None] * len(raw))]
+    dated = "created_date" in raw.columns and "created_date" not in raw.empty_columns
+    dates = [_seconds(value) for value in values["created_date"]] if dated else [0.0] * len(raw)
     start = min((date for date in dates if date is not None), default=0.0)
 
     columns: dict[str, list[Any]] = {
@@ -82,12 +87,19 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     }
     columns |= {name: [] for name in ("depth", "days", "siblings", *(n for n in _KEPT if n in names))}
     columns.setdefault("rank", [])
-    orphans: list[int] = []
+    bad: dict[str, list[int]] = defaultdict(list)
     rows: list[int] = []
     for row in replies:
-        path = _path(row, index, values["parent_id"])
+        path, date = _path(row, index, values["parent_id"]), dates[row]
+        emojis, labels = _by_name(values["emojis"][row], "count"), _by_name(values["labels"][row], "value")
         if path is None:
-            orphans.append(row)
+            bad["the conversation before the reply is not in the file"].append(row)
+            continue
+        if emojis is None or labels is None:
+            bad["labels or emojis are not names with numbers as published"].append(row)
+            continue
+        if date is None:
+            bad["created_date is not a date as published"].append(row)
             continue
         rows.append(row)
         columns["prompt"].append(
@@ -98,26 +110,32 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
         )
         columns["response"].append(values["text"][row])
         columns["parent_id"].append(values["parent_id"][row])
-        emojis = _by_name(values["emojis"][row], "count")
         for name, emoji in _EMOJIS.items():
             columns[name].append(int((emojis.get(emoji) or 0) > 0))
-        columns["quality"].append(_by_name(values["labels"][row], "value").get("quality"))
+        columns["quality"].append(labels.get("quality"))
         columns["depth"].append(1 + sum(values["role"][i] == "assistant" for i in path))
-        date = dates[row]
-        columns["days"].append(None if date is None else (date - start) / _SECONDS_PER_DAY)
+        columns["days"].append((date - start) / _SECONDS_PER_DAY if dated else None)
         columns["siblings"].append(siblings[values["parent_id"][row]])
         for name in _KEPT:
             if name in names:
                 columns[name].append(values[name][row])
     columns["rank"] = columns["rank"] or [None] * len(rows)
     places = raw.places[np.array(rows, dtype=np.int64)]
-    bad: Quarantine = raw.quarantine.plus(
-        raw.name,
-        "the conversation before the reply is not in the file",
-        raw.places[np.array(orphans, dtype=np.int64)],
-    )
+    quarantine: Quarantine = raw.quarantine
+    for reason, found in bad.items():
+        quarantine = quarantine.plus(raw.name, reason, raw.places[np.array(found, dtype=np.int64)])
     made = from_lists(columns, raw.name, places, raw.unit)
-    return RawTable(made.table, raw.name, places, raw.unit, made.mixed, bad), ROLES
+    return RawTable(made.table, raw.name, places, raw.unit, made.mixed, quarantine), _roles(names, dated)
+
+
+def _roles(names: Sequence[str], dated: bool) -> Roles:
+    """The set's roles, less those for which the file has nothing: nobody named them, so nobody can mend them."""
+    return replace(
+        ROLES,
+        context=tuple(name for name in ROLES.context if dated or name != "days"),
+        user_id=ROLES.user_id if "user_id" in names else None,
+        timestamp=ROLES.timestamp if dated else None,
+    )
 
 
 def _objects(column: Any) -> list[Any]:
@@ -136,19 +154,29 @@ def _path(row: int, index: Mapping[Any, int], parents: Sequence[Any]) -> list[in
     return path[::-1] or None
 
 
-def _by_name(value: Any, field: str) -> dict[str, Any]:
-    """`labels` or `emojis` as {name: number}, from each form in which the set is published."""
-    if value is None:
-        return {}
-    if isinstance(value, list):
-        return {item["name"]: item[field] for item in value}
-    if isinstance(value.get("name"), list):
-        return dict(zip(value["name"], value[field], strict=True))
-    return {name: item.get(field) if isinstance(item, dict) else item for name, item in value.items()}
+def _by_name(value: Any, field: str) -> dict[str, Any] | None:
+    """`labels` or `emojis` as {name: number}, from each form in which the set is published; None is another form."""
+    try:
+        if value is None:
+            found = {}
+        elif isinstance(value, list):
+            found = {item["name"]: item[field] for item in value}
+        elif isinstance(value.get("name"), list):
+            found = dict(zip(value["name"], value[field], strict=True))
+        else:
+            found = {
+                name: item.get(field) if isinstance(item, dict) else item for name, item in value.items()
+            }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return (
+        found if all(number is None or isinstance(number, int | float) for number in found.values()) else None
+    )
 
 
 def _seconds(value: Any) -> float | None:
-    if value is None:
+    try:
+        date = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
         return None
-    date = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -20,7 +20,7 @@ from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 
 SIGNALS = {"copied": Signal("copied")}
-_KEPT = ("programmer_id", "timestamp", "model", "task_name")
+_READ = ("request", "response", "copy_events", "programmer_id", "timestamp", "model")
 
 # The task stays out of the context: it is part of what was asked, not of who would act.
 ROLES = Roles(
@@ -34,7 +34,7 @@ ROLES = Roles(
 
 def detect(columns: Sequence[str]) -> bool:
     """Whether the columns are those of chat_data.csv."""
-    return {"request", "response", "copy_events", "programmer_id", "model"} <= set(columns)
+    return set(_READ) <= set(columns)
 
 
 def load(raw: RawTable) -> tuple[RawTable, Roles]:
@@ -44,7 +44,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     earlier_turns (eligible turns of this programmer before this one) and earlier_copies_share (the share of
     those that were copied, (copies + 1) / (turns + 2), so that it is 1/2 before the first).
     """
-    cells = {name: _objects(raw.column(name)) for name in ("request", "response", "copy_events", *_KEPT)}
+    cells = {name: _objects(raw.column(name)) for name in _READ}
     bad: dict[str, list[int]] = defaultdict(list)
     rows: list[int] = []
     prompts: list[list[dict[str, str]]] = []
@@ -72,8 +72,10 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
         "programmer_id": programmers,
         "timestamp": times,
         "model": [cells["model"][row] for row in rows],
-        "task_name": [cells["task_name"][row] for row in rows],
     }
+    if "task_name" in raw.columns:
+        tasks = _objects(raw.column("task_name"))
+        columns["task_name"] = [tasks[row] for row in rows]
     places = raw.places[np.array(rows, dtype=np.int64)]
     quarantine: Quarantine = raw.quarantine
     for reason, found in bad.items():
@@ -122,11 +124,14 @@ def _messages(cell: Any) -> list[dict[str, str]] | None:
     texts = [
         {"role": message["role"], "content": message["content"]}
         for message in value
-        if isinstance(message, dict)
-        and isinstance(message.get("role"), str)
-        and isinstance(message.get("content"), str)
+        if isinstance(message, dict) and _is_text(message.get("role")) and _is_text(message.get("content"))
     ]
     return texts if len(texts) == len(value) else None
+
+
+def _is_text(value: Any) -> bool:
+    """Half a surrogate pair is a Python string and no text."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _time(cell: Any) -> float | None:
