@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tacit.data import FeedbackLog, Signal, summarise
+from tacit.data import FeedbackLog, Roles, Signal, summarise
 from tacit.data.summary import hash_user
 from tacit.errors import ConfigError, DataError
 
@@ -298,3 +299,15 @@ def test_the_summary_shows_pairs_levels_and_gold(tmp_path: Path) -> None:
     assert value["context"][0]["levels"] == {"en": 1.0} and value["context"][0]["kind"] == "categorical"
     assert value["gold"] == {"share": pytest.approx(1 / 3), "mean": 0.75}
     assert value["ranked"] == pytest.approx(2 / 3)
+
+
+def test_one_long_context_value_costs_its_own_length_and_not_that_of_every_row() -> None:
+    pages = ["x" * 1_000_000, *["home"] * 999]
+    columns = {"prompt": ["p"] * 1000, "response": ["r"] * 1000, "page": pages}
+    log = FeedbackLog.from_columns(columns, Roles(context=("page",)))
+    tracemalloc.start()
+    context = summarise(log).context[0]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert context.levels is not None and list(context.levels.values()) == [0.999, 0.001]
+    assert peak < 100e6  # 4 GB if every row were as wide

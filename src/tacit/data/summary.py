@@ -200,7 +200,7 @@ def _pair(
 def _context(name: str, values: npt.NDArray[Any]) -> ContextSummary:
     if values.dtype != object:
         return ContextSummary(name, "numeric", 0.0, _spread(values), None, len(np.unique(values)))
-    levels, counts = np.unique(values.astype(str), return_counts=True)
+    levels, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     shares = {str(levels[i]): float(counts[i] / len(values)) for i in order[:_LEVELS_SHOWN]}
     missing = float((values == _MISSING).mean())
