@@ -342,3 +342,11 @@ def test_messages_that_are_not_utf8_are_one_bad_row() -> None:
     chat = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), messages)
     log = FeedbackLog.read(pa.table({"prompt": chat, "response": ["x", "y", "z"]}))
     assert (log.quarantine.counts, log.prompts()) == ({"prompt is not UTF-8": 1}, ["a", "b"])
+
+
+@pytest.mark.parametrize("part", ["prompt_id", "user_id", "session_id"])
+def test_ids_are_no_context_because_its_values_are_shown_and_saved(part: str) -> None:
+    table = pa.table(columns(who=["anna@example.org", "ben@example.org"]))
+    ids: dict[str, Any] = {part: "who"}
+    with pytest.raises(DataError, match=f"column 'who' is named both as context and as {part}; take it out"):
+        FeedbackLog.read(table, context=["who"], **ids)

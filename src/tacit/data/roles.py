@@ -25,7 +25,7 @@ class Roles:
         user_id, session_id, timestamp, policy: who, in which session, when, and which model answered.
 
     Raises:
-        DataError: one column given two parts of which one would give the other away.
+        DataError: one column given two parts of which one would give the other away, or ids as context.
     """
 
     prompt: str = "prompt"
@@ -48,6 +48,13 @@ class Roles:
                     f"column {column!r} is named both as {seen[column]} and as {part}; give it one role only"
                 )
             seen[column] = part
+        for part in ("prompt_id", "user_id", "session_id"):
+            column = getattr(self, part)
+            if column in self.context:
+                raise DataError(
+                    f"column {column!r} is named both as context and as {part}; take it out of the context, whose "
+                    f"values are shown and saved with a model as they stand, or give it no part as an id"
+                )
 
     def _exclusive(self) -> list[tuple[str, str]]:
         """Columns that may stand in one part only: seeing one of them from another part would leak it."""
