@@ -57,6 +57,20 @@ def test_split_by_user_keeps_users_whole_and_null_as_one_group() -> None:
     assert np.array_equal(log.codes("user"), log.codes("user_id"))
 
 
+def test_rows_of_no_known_user_are_dealt_by_prompt_and_not_as_one_user() -> None:
+    users = [f"u{row % 40}" if row % 10 == 0 else None for row in range(1000)]
+    columns = {"prompt": [f"p{row // 2}" for row in range(1000)], "response": ["r"] * 1000, "user": users}
+    log = FeedbackLog.from_columns(columns, Roles(user_id="user"))
+    folds = log.folds(5, by="user_id")
+    assert np.ptp(np.bincount(folds)) <= 50
+    by_unit: dict[str, set[int]] = {}
+    for row, fold in enumerate(folds.tolist()):
+        by_unit.setdefault(users[row] or columns["prompt"][row], set()).add(fold)
+    assert all(len(found) == 1 for found in by_unit.values())
+    train, test = log.split(by="user_id")
+    assert 150 <= len(test) <= 250 and len(train) + len(test) == 1000
+
+
 def test_prompt_groups_are_equal_prompts_in_order_of_appearance() -> None:
     log = log_of([3, 1, 3, 2])
     assert log.prompt_codes().tolist() == [0, 1, 0, 2]

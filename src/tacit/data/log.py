@@ -196,8 +196,11 @@ class FeedbackLog:
         Raises:
             DataError: a role that this log has no column for, or an unknown column.
         """
+        return grouping.encode(self._units(role))
+
+    def _units(self, role: str) -> Any:
         if role == "prompt_id":
-            return self.prompt_codes()
+            role = self.roles.prompt_id or self.roles.prompt
         if role in ("user_id", "session_id", "policy"):
             column = getattr(self.roles, role)
             if column is None and role not in self.table.column_names:
@@ -205,27 +208,39 @@ class FeedbackLog:
                     f"{self.name}: the log names no column as {role}; pass {role}= when reading it"
                 )
             role = column or role
-        return grouping.encode(self._column(role))
+        return self._column(role)
+
+    def _whole(self, by: str) -> npt.NDArray[np.int64]:
+        """The groups that a split keeps whole, int64 [N]; rows of no known user, say, stay together by prompt alone."""
+        units = self._units(by)
+        codes = grouping.encode(units)
+        if not units.null_count:
+            return codes
+        unknown = np.asarray(units.is_null().to_numpy(), dtype=bool)
+        codes[unknown] = codes.max() + 1 + self.prompt_codes()[unknown]
+        return np.unique(codes, return_inverse=True)[1].astype(np.int64)
 
     def folds(self, k: int, by: str = "prompt_id", seed: int = 0) -> npt.NDArray[np.int64]:
         """Fold of each row, int64 [N] in 0..k-1, of even size; groups of `by` never straddle two folds.
+
+        A row without a value there (no user known) belongs to its prompt alone.
 
         Raises:
             ConfigError: k below 2.
             DataError: fewer groups than folds.
         """
-        return grouping.fold_of_groups(self.codes(by), k, seed)
+        return grouping.fold_of_groups(self._whole(by), k, seed)
 
     def split(
         self, by: str = "prompt_id", test: float = 0.2, seed: int = 0
     ) -> tuple[FeedbackLog, FeedbackLog]:
-        """Training and test log; whole groups go to one side, and about `test` of the rows to the second.
+        """Training and test log; whole groups (as in `folds`) go to one side, about `test` of the rows to the second.
 
         Raises:
             ConfigError: a share outside (0, 1).
             DataError: fewer than two groups.
         """
-        mask = grouping.held_out(self.codes(by), test, seed)
+        mask = grouping.held_out(self._whole(by), test, seed)
         return self.take(np.flatnonzero(~mask)), self.take(np.flatnonzero(mask))
 
     # ---- what users did
