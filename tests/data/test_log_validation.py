@@ -350,3 +350,17 @@ def test_ids_are_no_context_because_its_values_are_shown_and_saved(part: str) ->
     ids: dict[str, Any] = {part: "who"}
     with pytest.raises(DataError, match=f"column 'who' is named both as context and as {part}; take it out"):
         FeedbackLog.read(table, context=["who"], **ids)
+
+
+def test_roles_given_later_name_the_line_of_the_file(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"prompt": "p", "response": f"r{i}", "stars": i % 2} for i in range(6)]
+    rows[0]["response"] = None
+    rows[4]["stars"] = 5
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    log = FeedbackLog.read(path)
+    for part in (log, log.take([4, 3]), log.with_roles(user_id="stars")):
+        with pytest.raises(DataError, match=r"a\.jsonl, line 5: column 'stars' \(signal\) holds 5"):
+            part.with_roles(signals=["stars"])
+    with pytest.raises(DataError, match=r"memory, row 2: column 'stars'"):
+        FeedbackLog(pa.table(columns(stars=[0, 5])), Roles()).with_roles(signals=["stars"])

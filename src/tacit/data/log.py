@@ -37,6 +37,8 @@ class FeedbackLog:
         roles: which column means what.
         quarantine: rows that could not be used.
         name: file or dataset, as messages call it.
+        places: int64 [N], where each row stands in that file, from 1; None counts the rows of the table.
+        unit: what `places` count, "line" for JSONL, "row" elsewhere.
 
     Example:
         >>> log = FeedbackLog.from_columns(
@@ -52,6 +54,8 @@ class FeedbackLog:
     roles: Roles
     quarantine: Quarantine = field(default_factory=Quarantine)
     name: str = "memory"
+    places: npt.NDArray[np.int64] | None = None
+    unit: str = "row"
 
     @classmethod
     def read(
@@ -128,7 +132,7 @@ class FeedbackLog:
         signals = [signals] if isinstance(signals, str | Signal) else signals
         raw, roles = interpret(raw, source, signals, known, like, partly)
         raw = conform(raw, roles, max_bad)
-        return cls(table=raw.table, roles=roles, quarantine=raw.quarantine, name=raw.name)
+        return cls(raw.table, roles, raw.quarantine, raw.name, raw.places, raw.unit)
 
     @classmethod
     def from_columns(
@@ -141,7 +145,7 @@ class FeedbackLog:
         """
         rows = len(next(iter(columns.values()), ()))
         raw = conform(from_lists(columns, name, np.arange(1, rows + 1)), roles)
-        return cls(table=raw.table, roles=roles, quarantine=raw.quarantine, name=name)
+        return cls(raw.table, roles, raw.quarantine, name, raw.places, raw.unit)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -289,7 +293,9 @@ class FeedbackLog:
         chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
         if chosen.dtype == bool:
             chosen = np.flatnonzero(chosen)
-        return replace(self, table=self.table.take(pa.array(chosen.astype(np.int64))))
+        chosen = chosen.astype(np.int64)
+        places = None if self.places is None else self.places[chosen]
+        return replace(self, table=self.table.take(pa.array(chosen)), places=places)
 
     def with_roles(self, **changes: Any) -> FeedbackLog:
         """The same rows under other roles, validated again: `log.with_roles(context=("slot",), gold=None)`.
@@ -306,9 +312,11 @@ class FeedbackLog:
                 for signal in changes["signals"]
             )
         roles = replace(self.roles, **changes)
-        raw = replace(from_arrow(self.table, self.name), quarantine=self.quarantine)
+        raw = replace(from_arrow(self.table, self.name), quarantine=self.quarantine, unit=self.unit)
+        if self.places is not None:
+            raw = replace(raw, places=self.places)
         raw = conform(raw, roles)
-        return replace(self, table=raw.table, roles=roles, quarantine=raw.quarantine)
+        return replace(self, table=raw.table, roles=roles, quarantine=raw.quarantine, places=raw.places)
 
     def fingerprint(self) -> str:
         """SHA-256, as hex, over the roles and their columns' content, whatever file they came from."""
