@@ -170,8 +170,64 @@ def test_when_all_rows_are_bad_the_commonest_reason_is_named() -> None:
 def test_a_column_of_numbers_is_no_text() -> None:
     message = refusal(Roles(response="score"), score=[1, 2])
     assert "the response column holds int64, expected text or a list of {role, content} messages" in message
-    parts = [[{"role": "user", "content": [{"type": "text"}]}]] * 2
-    assert "expected {role, content} with text in both" in refusal(Roles(prompt="parts"), parts=parts)
+    assert message.endswith("; write it as text, or name the column that holds it")
+
+
+TEXT_PART = {"type": "text", "text": "What is"}
+IMAGE_PART = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+
+
+@pytest.mark.parametrize("others", ["the same", "plain"])
+def test_content_in_parts_is_their_text_and_a_bad_row_where_one_is_an_image(others: str) -> None:
+    asked = [[{"role": "user", "content": [TEXT_PART, {"type": "text", "text": "this?"}]}]] * 2
+    asked += [[{"role": "user", "content": [TEXT_PART, IMAGE_PART]}]]
+    if others == "plain":
+        asked += [[{"role": "user", "content": "Hi"}]]
+    log = FeedbackLog.from_columns(columns(asked=asked), Roles(prompt="asked"))
+    assert log.prompts() == ["What is\nthis?"] * 2 + ["Hi"] * (others == "plain")
+    assert [(bad.row, bad.reason) for bad in log.quarantine.examples] == [
+        (3, "prompt has a message with a part that is not text")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ([{"role": "user", "content": [IMAGE_PART]}], "prompt has a message with a part that is not text"),
+        ([{"role": "user", "content": 7}], "prompt has a message without role or content"),
+        ([{"from": "user", "value": "Hi"}], "prompt has a message without role or content"),
+        ({"text": "Hi"}, "prompt is not text or messages but an object"),
+        ([7], "prompt is not text or messages but a list"),
+    ],
+)
+def test_where_no_row_has_messages_as_expected_the_first_is_named(value: Any, reason: str) -> None:
+    said = refusal(Roles(prompt="asked"), asked=[None, value, value])
+    assert f"none of the 3 rows can be used; commonest reason: {reason} (2, first in row 2)" in said
+
+
+def test_a_single_message_is_a_list_of_one() -> None:
+    answer = {"role": "assistant", "content": "Hello", "refusal": None}
+    log = FeedbackLog.from_columns(columns(answer=[answer] * 2), Roles(response="answer"))
+    assert log.responses() == ["Hello", "Hello"]
+
+
+_MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(_MESSAGE, 1),
+        pa.list_view(_MESSAGE),
+        pa.large_list_view(_MESSAGE),
+        pa.list_(pa.struct([("role", pa.dictionary(pa.int8(), pa.string())), ("content", pa.string())])),
+    ],
+    ids=["fixed", "view", "large view", "dictionary"],
+)
+def test_messages_are_read_from_every_kind_of_list(kind: Any) -> None:
+    asked = pa.array([[{"role": "user", "content": text}] for text in ("Hi", "Ho")], kind)
+    log = FeedbackLog.read(pa.table(columns(asked=asked)), prompt="asked")
+    assert log.prompts() == ["Hi", "Ho"] and log.is_chat
 
 
 @pytest.mark.parametrize(

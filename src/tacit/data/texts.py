@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tacit.errors import DataError
 TEXT = pa.large_string()
 MESSAGE = pa.struct([("role", TEXT), ("content", TEXT)])
 CHAT = pa.large_list(MESSAGE)
+_TEXT_PARTS = ("text", "input_text", "output_text")
 
 Message = dict[str, str]
 Bad = dict[str, npt.NDArray[np.bool_]]
@@ -41,6 +43,8 @@ def read_texts(column: Any, part: str, place: str) -> tuple[Any, Bad]:
         part: "prompt" or "response", for messages and for the role of plain text among chat rows.
         place: file and column, for messages.
 
+    A single message counts as a list of one, and content in parts ({type: "text", text}) as its parts' lines.
+
     Returns:
         The array [N], and for each reason a bool [N] of the rows that cannot be used.
 
@@ -53,11 +57,27 @@ def read_texts(column: Any, part: str, place: str) -> tuple[Any, Bad]:
         column = column.cast(TEXT)
     if is_text(column.type):
         return _from_text(column.cast(TEXT).combine_chunks(), part)
-    if is_chat(column.type):
-        return _from_chat(column.combine_chunks(), part, place)
+    if _is_plain_chat(column.type):
+        return _from_chat(column.combine_chunks(), part)
+    if pa.types.is_nested(column.type):
+        return _from_objects(column.to_pylist(), part)
     raise DataError(
-        f"{place}: the {part} column holds {column.type}, expected text or a list of "
-        f"{{role, content}} messages"
+        f"{place}: the {part} column holds {column.type}, expected text or a list of {{role, content}} messages; "
+        f"write it as text, or name the column that holds it"
+    )
+
+
+def _is_plain_chat(kind: Any) -> bool:
+    """Whether messages have text for role and content, so that whole columns can be taken over."""
+    if not is_chat(kind):
+        return False
+    found = {
+        kind.value_type.field(i).name: kind.value_type.field(i).type
+        for i in range(kind.value_type.num_fields)
+    }
+    return all(
+        name in found and (is_text(found[name]) or pa.types.is_null(found[name]))
+        for name in ("role", "content")
     )
 
 
@@ -76,16 +96,7 @@ def _from_text(text: Any, part: str) -> tuple[Any, Bad]:
     return text, {f"{part} is missing": missing, f"{part} is empty": _blank(text)}
 
 
-def _from_chat(chat: Any, part: str, place: str) -> tuple[Any, Bad]:
-    kind = chat.type.value_type
-    names = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
-    for name in ("role", "content"):
-        found = names.get(name)
-        if found is None or not (is_text(found) or pa.types.is_null(found)):
-            raise DataError(
-                f"{place}: the {part}'s messages have {'no' if found is None else found} {name!r}, expected "
-                f"{{role, content}} with text in both"
-            )
+def _from_chat(chat: Any, part: str) -> tuple[Any, Bad]:
     rows = len(chat)
     missing = _numpy(pc.is_null(chat))
     lengths = np.asarray(pc.fill_null(pc.list_value_length(chat), 0).to_numpy(zero_copy_only=False), np.int64)
@@ -107,19 +118,19 @@ def _from_chat(chat: Any, part: str, place: str) -> tuple[Any, Bad]:
 def _from_objects(values: list[Any], part: str) -> tuple[Any, Bad]:
     """Rows of several types: text beside messages is fine, anything else is a bad row."""
     strange: dict[str, list[int]] = {}
-    chat = any(_is_messages(value) for value in values)
-    speaker = "user" if part == "prompt" else "assistant"
     clean: list[Any] = []
     for index, value in enumerate(values):
-        if value is None or isinstance(value, str):
-            clean.append([{"role": speaker, "content": value}] if chat and value is not None else value)
-        elif _is_messages(value):
-            clean.append([{"role": message["role"], "content": message["content"]} for message in value])
-        else:
-            clean.append(None)
-            strange.setdefault(f"{part} is {_kind(value)}", []).append(index)
+        read = value if value is None or isinstance(value, str) else _messages(value)
+        if isinstance(read, _Fault):
+            strange.setdefault(f"{part} {read.reason}", []).append(index)
+            read = None
+        clean.append(read)
+    chat = any(isinstance(value, list) for value in clean)
+    if chat:
+        speaker = "user" if part == "prompt" else "assistant"
+        clean = [as_messages(value, speaker) if isinstance(value, str) else value for value in clean]
     array = pa.array(clean, CHAT if chat else TEXT)
-    array, bad = _from_chat(array, part, "") if chat else _from_text(array, part)
+    array, bad = _from_chat(array, part) if chat else _from_text(array, part)
     for reason, indices in strange.items():
         bad[reason] = np.zeros(len(values), dtype=bool)
         bad[reason][indices] = True
@@ -127,20 +138,45 @@ def _from_objects(values: list[Any], part: str) -> tuple[Any, Bad]:
     return array, bad
 
 
+@dataclass(frozen=True)
+class _Fault:
+    """Why a value is no list of messages."""
+
+    reason: str
+
+
+def _messages(value: Any) -> list[Message] | _Fault:
+    turns = [value] if isinstance(value, dict) and "role" in value else value
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        return _Fault(f"is {_kind(value)}")
+    messages = []
+    for turn in turns:
+        role, content = turn.get("role"), turn.get("content")
+        text = _joined(content) if isinstance(content, list) else content
+        if isinstance(content, list) and text is None:
+            return _Fault("has a message with a part that is not text")
+        if not isinstance(role, str) or not isinstance(text, str):
+            return _Fault("has a message without role or content")
+        messages.append({"role": role, "content": text})
+    return messages
+
+
+def _joined(parts: list[Any]) -> str | None:
+    """The text of content in parts, as OpenAI's interfaces write it, or None where one of them is an image or so."""
+    texts: list[str] = []
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) and part.get("type") in _TEXT_PARTS else None
+        if not isinstance(text, str):
+            return None
+        texts.append(text)
+    return "\n".join(texts)
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, NotUtf8):
         return "not UTF-8"
     kinds = {"dict": "an object", "list": "a list", "bool": "true or false"}
     return "not text or messages but " + kinds.get(type(value).__name__, "a number")
-
-
-def _is_messages(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(message, dict)
-        and isinstance(message.get("role"), str)
-        and isinstance(message.get("content"), str)
-        for message in value
-    )
 
 
 def prompt_text(messages: Sequence[Message]) -> str:
