@@ -138,6 +138,22 @@ def test_text_and_messages_may_share_a_column(tmp_path: Path) -> None:
     assert log.messages()[1] == [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "b"}]
 
 
+@pytest.mark.parametrize("spelled", [json.dumps, str])
+def test_messages_spelled_out_as_text_are_noted_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spelled: Any
+) -> None:
+    rows = [{"prompt": 'What is [{"role": 1}]?', "response": "a"}] * 2
+    rows += [{"prompt": spelled(CHAT[0]["prompt"]), "response": "a"}] * 2
+    path = written(tmp_path / "a.csv", rows)
+    with caplog.at_level("WARNING", logger="tacit"):
+        log = FeedbackLog.read(path)
+        log.with_roles(user_id="prompt")
+    assert [record.message.split(";")[0] for record in caplog.records] == [
+        f"{path}, row 3: column 'prompt' (prompt) is text that spells a list of messages and is read as plain text"
+    ]
+    assert len(log) == 4 and not log.is_chat
+
+
 def test_bad_lines_are_quarantined_by_reason_and_line(tmp_path: Path) -> None:
     good = {"prompt": "p", "response": "r", "copied": 1}
     rows: list[Any] = [

@@ -11,8 +11,11 @@ import pyarrow.compute as pc
 from tacit.data import columns
 from tacit.data.raw import NotUtf8, RawTable, logger, need_columns
 from tacit.data.roles import Roles
-from tacit.data.texts import Bad, read_texts
+from tacit.data.texts import Bad, is_text, read_texts
 from tacit.errors import DataError
+
+# How JSON and Python write a list of messages.
+_SPELLED = r"""^\s*\[\s*\{\s*["'](role|content)["']\s*:"""
 
 
 def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable:
@@ -46,6 +49,22 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
     for name in raw.mixed:
         logger.info("%s: column %r has values of several types and no role; left out", raw.name, name)
     return replace(raw, mixed={})
+
+
+def note_spelled_messages(raw: RawTable, roles: Roles) -> None:
+    """Say once that texts spell out messages: as CSV has no lists, conversations are easily written so."""
+    for name, part in ((roles.prompt, "prompt"), (roles.response, "response")):
+        column = raw.column(name)
+        if is_text(column.type):
+            first = pc.index(pc.match_substring_regex(column, _SPELLED), True).as_py()
+            if first >= 0:
+                logger.warning(
+                    "%s: column %r (%s) is text that spells a list of messages and is read as plain text; for "
+                    "conversations write the list itself, as JSON lines or Parquet",
+                    raw.where(first),
+                    name,
+                    part,
+                )
 
 
 def _commonest(raw: RawTable) -> str:

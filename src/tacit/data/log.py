@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tacit.data import grouping
 from tacit.data.columns import to_numpy
-from tacit.data.conform import conform
+from tacit.data.conform import conform, note_spelled_messages
 from tacit.data.fingerprint import fingerprint
 from tacit.data.published import interpret
 from tacit.data.quarantine import Quarantine
@@ -132,6 +132,7 @@ class FeedbackLog:
         signals = [signals] if isinstance(signals, str | Signal) else signals
         raw, roles = interpret(raw, source, signals, known, like, partly)
         raw = conform(raw, roles, max_bad)
+        note_spelled_messages(raw, roles)
         return cls(raw.table, roles, raw.quarantine, raw.name, raw.places, raw.unit)
 
     @classmethod
