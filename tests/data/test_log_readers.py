@@ -109,6 +109,40 @@ def test_table_objects_read_like_files() -> None:
         FeedbackLog.read({"prompt": ["x"]})
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [[1, "a", None], [{"a": 1}, [1], 2], [object()] * 3, [1j] * 3, [2**70, 2**70, 1], "sparse", "interval"],
+    ids=["types", "nested", "object", "complex", "big", "sparse", "interval"],
+)
+def test_a_column_of_a_frame_that_arrow_refuses_is_an_id_or_left_out(extra: Any) -> None:
+    import pandas as pd
+
+    made = {"sparse": pd.arrays.SparseArray([0, 0, 1]), "interval": pd.interval_range(0, 3)}
+    values = made[extra] if isinstance(extra, str) else pd.Series(extra, dtype=object)
+    frame = pd.DataFrame(ROWS).assign(extra=values)
+    assert (
+        FeedbackLog.read(frame, **ROLES).fingerprint()
+        == FeedbackLog.read(pd.DataFrame(ROWS), **ROLES).fingerprint()
+    )
+    log = FeedbackLog.read(frame, user_id="extra")
+    expected = pd.factorize(pd.Series(list(values), dtype=object).astype(str), use_na_sentinel=False)[0]
+    assert log.codes("user_id").tolist() == expected.tolist() and len(log.fingerprint()) == 64
+
+
+def test_a_frame_at_fault_gives_one_line() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(ROWS)
+    with pytest.raises(DataError, match="column 'slot' stands twice"):
+        FeedbackLog.read(pd.concat([frame, frame[["slot"]]], axis=1))
+    with pytest.raises(DataError, match=r"cannot read a log from pandas\.Series"):
+        FeedbackLog.read(frame["slot"])
+    with pytest.raises(DataError, match=r"row 2: column 'extra' \(signal\) holds 'a'"):
+        FeedbackLog.read(frame.assign(extra=pd.Series([1, "a", 0], dtype=object)), signals=["extra"])
+    half = frame.assign(response=pd.Series(["a", "x\ud83d", "c"], dtype=object))
+    assert FeedbackLog.read(half).quarantine.counts == {"response is not UTF-8": 1}
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "folder"])
 def test_conversational_kto_reads_as_one_signal(tmp_path: Path, name: str) -> None:
     log = FeedbackLog.read(written(tmp_path / name, CHAT))
@@ -206,6 +240,14 @@ def test_a_line_that_no_parser_takes_is_one_bad_line(tmp_path: Path, response: b
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"prompt":"p","response":' + response + b'}\n{"prompt":"p","response":"r"}\n')
     assert FeedbackLog.read(path).quarantine.counts == {reason: 1}
+
+
+def test_a_deeply_nested_column_is_read_or_is_one_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    nested = b"[" * 850 + b"]" * 850
+    path.write_bytes(b'{"prompt":"p","response":"r","x":' + nested + b'}\n{"prompt":"p","response":"r"}\n')
+    log = FeedbackLog.read(path)
+    assert len(log) + log.quarantine.total == 2
 
 
 def test_one_name_is_a_list_of_one(tmp_path: Path) -> None:

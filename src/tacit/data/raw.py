@@ -26,7 +26,7 @@ TEXT_CELLS = {b"tacit.cells": b"text"}
 
 
 class NotUtf8:
-    """Stands for a value whose text is not UTF-8, which Arrow and Parquet files can hold and Python cannot."""
+    """Stands for a value whose text is not UTF-8: what Parquet files hold unchecked, or half a surrogate pair."""
 
     def __repr__(self) -> str:
         return "text that is not UTF-8"
@@ -163,10 +163,8 @@ def from_lists(
             )
         try:
             arrays[column] = pa.array(values)
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"{name}: column {column!r} holds text that UTF-8 cannot write (half a surrogate pair)"
-            ) from error
+        except UnicodeEncodeError:  # half a surrogate pair
+            mixed[column] = [value if _encodes(value) else NotUtf8() for value in values]
         except OverflowError:
             if all(value is None or isinstance(value, int) for value in values):  # ids beyond 64 bits
                 arrays[column] = pa.array([None if value is None else str(value) for value in values])
@@ -177,6 +175,16 @@ def from_lists(
     # Without a column Arrow would forget the number of rows.
     table = pa.table(arrays) if arrays else pa.table({"": pa.nulls(len(places))}).select([])
     return RawTable(table=table, name=name, places=places, unit=unit, mixed=mixed)
+
+
+def _encodes(value: Any) -> bool:
+    try:
+        pa.array([value])
+    except UnicodeEncodeError:
+        return False
+    except (pa.ArrowException, OverflowError):
+        pass
+    return True
 
 
 def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:

@@ -63,12 +63,12 @@ def _fast(data: bytes) -> Any:
             parse_options=pa.json.ParseOptions(explicit_schema=schema),
         )
         table.validate(full=True)
-    except pa.ArrowException:
+        if any(_needs_care(table.column(name)) for name in table.column_names):
+            return None
+    except (pa.ArrowException, RecursionError):
         return None
     # A blank line, or two objects in one, would shift the line numbers of every message.
     if table.num_rows != data.count(b"\n") + (not data.endswith(b"\n")):
-        return None
-    if any(_needs_care(table.column(name)) for name in table.column_names):
         return None
     return table
 
