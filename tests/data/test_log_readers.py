@@ -400,13 +400,32 @@ def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, value
         ("a.jsonl", b'[{"prompt": "p"}]', "one JSON array; write its items one per line"),
         ("a.jsonl", b"\x00\x01\x02", "it holds binary data"),
         ("a.jsonl", b"\x1f\x8b\x08", "it holds a gzip file"),
-        ("a.jsonl.gz", b'{"prompt": "p"}', "not gzip"),
+        ("a.jsonl.gz", b'{"prompt": "p"}', "it holds plain text, expected gzip; take .gz off its name"),
+        ("a.parquet.gz", b"PAR1....", "it holds a Parquet file, expected gzip; take .gz off its name"),
         ("a.jsonl.gz", gzip.compress(b'{"prompt":"p"}\n' * 999, mtime=0)[:60], "cannot be read"),
         ("a.jsonl.gz", DAMAGED, "cannot be read: Error -3"),
         ("a.csv.gz", DAMAGED, "cannot be read: Error -3"),
         ("a.csv", b"PAR1....", "it holds a Parquet file"),
         ("a.csv", b'{"prompt": "p"}\n', "JSON; name it .jsonl"),
-        ("a.csv", b"prompt,response\np,\xff\n", "not readable as UTF-8 CSV"),
+        (
+            "a.csv",
+            b'prompt,response\n\n"p\nq",r\np,\xff\n',
+            "a.csv, line 5: not UTF-8: holds the byte 0xff; save",
+        ),
+        ("a.csv", b"prompt,caf\xe9\np,r\n", "a.csv, line 1: not UTF-8: holds the byte 0xe9; save"),
+        ("a.csv", b"prompt;response\np;r\n", "one cell that holds ';', expected cells between commas"),
+        (
+            "a.csv",
+            b'"prompt";"response"\n"p";"r"\n',
+            "one cell that holds ';', expected cells between commas",
+        ),
+        ("a.csv", b'"prompt,response\np;q,r\n', "a.csv, line 1: a quoted cell opens here and does not close"),
+        (
+            "a.csv",
+            b'"prompt,response\n' + b"p,r\n" * 60_000,
+            "a.csv, line 1: a quoted cell opens here and does",
+        ),
+        ("a.csv", b"prompt\tresponse\np\tr\n", "one cell that holds '\\t', expected cells between commas"),
         ("a.csv", b"prompt,prompt\np,r\n", "column 'prompt' stands twice"),
         ("a.jsonl", b"", "the log is empty"),
         ("a.csv", b"", "the log is empty"),
@@ -428,10 +447,20 @@ def test_a_file_that_is_not_what_its_name_says_gives_one_line(
 
 
 def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None:
+    from datasets import Dataset, DatasetDict
+
     with pytest.raises(DataError, match="no such file or folder"):
         FeedbackLog.read(tmp_path / "none.jsonl")
     with pytest.raises(DataError, match=r"a folder without state\.json"):
         FeedbackLog.read(tmp_path)
+    empty, splits = tmp_path / "empty", tmp_path / "splits"
+    Dataset.from_list([]).save_to_disk(str(empty))
+    with pytest.raises(DataError, match="empty: the log is empty"):
+        FeedbackLog.read(empty)
+    DatasetDict(a=Dataset.from_list(ROWS), b=Dataset.from_list(ROWS)).save_to_disk(str(splits))
+    with pytest.raises(DataError, match=r"no 'train'; pass one of them, e\.g\. the folder .*splits/a$"):
+        FeedbackLog.read(splits)
+    assert len(FeedbackLog.read(splits / "a")) == 3
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(DataError, match="damaged dataset folder"):
         FeedbackLog.read(tmp_path)

@@ -34,8 +34,8 @@ def read_csv(path: Path) -> RawTable:
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise DataError(f"{path}: the log is empty; expected a header and at least one row")
-    _check_quotes(data, path)
     header = _header(data, path)
+    _check_quotes(data, path)
     bad: list[int] = []
 
     def note(row: Any) -> str:
@@ -52,9 +52,10 @@ def read_csv(path: Path) -> RawTable:
                 column_types=dict.fromkeys(header, pa.string()), null_values=[""], strings_can_be_null=True
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: not readable as UTF-8 CSV: {str(error).splitlines()[0]}") from error
-    raw = from_arrow(table.replace_schema_metadata(TEXT_CELLS), str(path))
+        raw = from_arrow(table.replace_schema_metadata(TEXT_CELLS), str(path))
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        _check_utf8(data, path)
+        raise DataError(f"{path}: not readable as CSV: {str(error).splitlines()[0]}") from error
     if not bad:
         return raw
     rows = np.arange(1, table.num_rows + len(bad) + 1)
@@ -70,9 +71,32 @@ def _header(data: bytes, path: Path) -> list[str]:
     """Names of the columns: the first record, blank lines passed over as Arrow does."""
     text = io.StringIO(data[:_HEADER].decode(errors="replace"), newline="")
     try:
-        return next(record for record in csv.reader(text) if record)
+        header = next(record for record in csv.reader(text) if record)
     except csv.Error as error:
+        _check_quotes(data, path)
         raise DataError(f"{path}: the header is not readable: {error}; expected names of columns") from error
+    other = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
+    if other is not None and len(header) == 1 and "," not in header[0]:
+        raise DataError(
+            f"{path}: the header is one cell that holds {other!r}, expected cells between commas; write the file anew "
+            f"with commas"
+        )
+    return header
+
+
+def _check_utf8(data: bytes, path: Path) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        found = data[error.start]
+        raise DataError(
+            f"{path}, line {_line(data, error.start)}: not UTF-8: holds the byte 0x{found:02x}; save the file as UTF-8"
+        ) from error
+
+
+def _line(data: bytes, at: int) -> int:
+    """The line of the file, as editors count, that holds the byte at `at`."""
+    return len(data[: at + 1].splitlines())
 
 
 def _check_quotes(data: bytes, path: Path) -> None:
@@ -90,8 +114,7 @@ def _check_quotes(data: bytes, path: Path) -> None:
                 break
             opened = None
     if opened is not None:
-        line = len(data[: opened + 1].splitlines())
         raise DataError(
-            f"{path}, line {line}: a quoted cell opens here and does not close before a comma or the end of a line; "
-            f'close it, or write a quote within a cell as "" and the cell in quotes'
+            f"{path}, line {_line(data, opened)}: a quoted cell opens here and does not close before a comma or "
+            f'the end of a line; close it, or write a quote within a cell as "" and the cell in quotes'
         )

@@ -25,6 +25,10 @@ def read_folder(path: Path) -> RawTable:
         return read_object(load_from_disk(str(path)), str(path))
     except DataError:
         raise
+    except (
+        IndexError
+    ) as error:  # what datasets raises for a folder without data files, as it writes an empty set
+        raise DataError(f"{path}: the log is empty; expected at least one row") from error
     except Exception as error:  # datasets raises many kinds for a damaged folder
         raise DataError(
             f"{path}: damaged dataset folder: {_first_line(error)}; write it again with save_to_disk"

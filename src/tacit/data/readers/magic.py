@@ -35,7 +35,10 @@ def check_magic(path: Path, kind: str) -> None:
         head = handle.read(_HEAD)
     if zipped:
         if head and not head.startswith(b"\x1f\x8b"):
-            raise _refusal(path, "not gzip, whatever its name says", kind)
+            found = _found(head) or "plain text"
+            raise DataError(
+                f"{path}: not what its name says: it holds {found}, expected gzip; take .gz off its name"
+            )
         if kind == "parquet":
             raise DataError(f"{path}: Parquet is compressed inside; unzip the file and name it .parquet")
         with gzip.open(path) as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -63,9 +64,11 @@ def _arrow(frame: Any) -> Any:
 def _read_split(splits: Mapping[str, Any], name: str) -> RawTable:
     chosen = next(iter(splits)) if len(splits) == 1 else "train"
     if chosen not in splits:
+        first = next(iter(splits))
+        part = Path(name) / first
+        hint = f"the folder {part}" if part.is_dir() else f"dataset[{first!r}]"
         raise DataError(
-            f"{name}: has splits {', '.join(splits)} and no 'train'; pass one of them, "
-            f"e.g. dataset[{next(iter(splits))!r}]"
+            f"{name}: has splits {', '.join(splits)} and no 'train'; pass one of them, e.g. {hint}"
         )
     if len(splits) > 1:
         logger.info("%s: read split 'train' of %s", name, ", ".join(splits))
