@@ -40,7 +40,7 @@ LOGS: tuple[tuple[str, tuple[Signal, ...], str], ...] = (
     (
         "one label that was asked for, missing where nobody answered",
         (Signal("solved", kind="explicit"),),
-        "audit some rows: noise rates are estimated from anchors otherwise",
+        "noise rates from audited rows (`noise_rates.from_gold`); they are estimated from anchors otherwise",
     ),
     (
         "three signals or more",
@@ -125,7 +125,8 @@ def estimators() -> str:
             (
                 f"`{key}`",
                 " ".join((method.__doc__ or "").strip().split("\n\n")[0].split()),
-                ", ".join(method.needs),
+                ", ".join(method.needs)
+                + ("; gold if given" if method.uses_gold and not method.reads_gold else ""),
                 f"`{method.level}`",
                 f"`{method.claims}`",
                 method.assumes,

@@ -14,7 +14,7 @@ from tacit import testing
 from tacit.errors import DegenerateDataError
 from tacit.methods import Constant, Head, ImplicitRM, Method, Naive, Observations, available
 from tacit.methods.causal_ips import CausalIPS
-from tacit.methods.method import Claim, Logits, _choices
+from tacit.methods.method import Claim, Logits, Stage, _choices
 from tacit.methods.primitives import bce
 from tacit.testing import ConformanceError, check_expectation, check_method
 
@@ -139,6 +139,28 @@ class LeakyCounts(Naive):
 
     def counts(self, obs: Observations) -> Tensor:
         return super().counts(obs) if obs.gold_B is None else obs.gold_B > 0
+
+
+@dataclass(frozen=True)
+class Deaf(Naive):
+    """Says that it learns from trusted labels, and does not."""
+
+    uses_gold: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Secretive(ImplicitRM):
+    """Learns from trusted labels, and does not say so."""
+
+    uses_gold: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class SecondHand(Naive):
+    """A stage of it learns from trusted labels."""
+
+    def stages(self, obs: Observations) -> tuple[Stage, ...]:
+        return (Stage(ImplicitRM(), ("relevance",)),)
 
 
 @dataclass(frozen=True)
@@ -359,6 +381,9 @@ BROKEN: list[tuple[Method, str, str]] = [
     (Reversed(), "check_direction", "sign turned round"),
     (Leaky(), "check_gold_blind", "leaked gold label"),
     (LeakyCounts(), "check_gold_blind", "leaked gold label"),
+    (Deaf(), "check_declared_gold", "change nothing; expected uses_gold = False"),
+    (Secretive(), "check_declared_gold", "move the loss; expected uses_gold = True"),
+    (SecondHand(), "check_declared_gold", "move the loss; expected uses_gold = True"),
     (Unseeded(), "check_determinism", "two fits on the same data differ"),
     (Remembering(), "check_determinism", "two fits"),
     (FirstLog(), "check_refit_starts_afresh", "other data"),

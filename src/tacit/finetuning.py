@@ -67,7 +67,7 @@ def finetune(
         eval_log: rows that judge the fit; None holds out a share of the prompts.
         processing_class: tokenizer; by default that of the model.
         peft_config: adapter (task SEQ_CLS); merged when training is over.
-        use_gold: train on the log's gold labels too.
+        use_gold: train on the log's gold labels too, with a method that `uses_gold`.
         encoder: of the frozen features on which nuisances are estimated, for methods that need any.
         store: cache of its embeddings.
         nuisances: what is known, as in `tacit.fit`, beside what `args.nuisances` says; it is not estimated then.
@@ -78,7 +78,8 @@ def finetune(
         The model; `save` writes a folder that every stack loads.
 
     Raises:
-        ConfigError: not a log, an unknown method, model or knob, or a method that needs frozen features.
+        ConfigError: not a log, an unknown method, model or knob, a method that needs frozen features, or
+            gold that the method does not read.
         DegenerateDataError: the log holds nothing to learn from.
     """
     from tacit.model.finetuned import FineTunedRewardModel
@@ -207,9 +208,12 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
         done: what it left; the evaluations that the trainer logged may be of weights that were not kept.
     """
     args = trainer.args
+    read = log.with_roles(
+        gold=trainer.train_log.roles.gold
+    )  # gold in the log that was not asked for was not read
     return {
         "roles": trainer.train_log.roles.to_json(),
-        "log": describe_log(log),
+        "log": describe_log(read),
         "training": {
             "model": trainer.model_name,
             "adapter": trainer.adapter,

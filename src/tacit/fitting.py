@@ -20,7 +20,7 @@ from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, IdentificationWarning, shown
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
-from tacit.methods import Method, Observations
+from tacit.methods import Method, Observations, refuse_unread_gold
 from tacit.methods.columns import nuisance_columns
 from tacit.model import Inputs, PropensityFeatures, RewardFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
@@ -87,7 +87,13 @@ def prepare(
 
 
 def prepare_log(log: FeedbackLog, method: Method, *, use_gold: bool) -> FeedbackLog:
-    """The log as a fit may see it: without ranks, and without gold unless it was asked for."""
+    """The log as a fit may see it: without ranks, and without gold unless it was asked for.
+
+    Raises:
+        ConfigError: it was asked for, and the method would not read it.
+    """
+    if use_gold:
+        refuse_unread_gold(method)
     return (
         log.with_roles(rank=None) if use_gold or method.reads_gold else log.with_roles(rank=None, gold=None)
     )
@@ -116,7 +122,8 @@ def fit(
         propensity_features: "context" (context and style, never the embedding) or "text" (as published).
         reward_features: "text+style" (the embedding and measures of style) or "text" (the embedding alone: what
             `tacit export` can write exactly).
-        use_gold: train on the log's gold labels too. They are not read otherwise, even where the log names them.
+        use_gold: train on the log's gold labels too, with a method that `uses_gold`. They are not read otherwise,
+            even where the log names them.
         config: training knobs, or a mapping of them by name.
         store: embedding cache; None computes without one.
         nuisances: what is known of the log by name, numbers or one per row, in place of the stage that would estimate
@@ -129,8 +136,9 @@ def fit(
 
     Raises:
         DegenerateDataError: the log holds nothing to learn from (no positive, all positive …).
-        ConfigError: not a log, an unknown method or encoder, impossible knobs or features, a nuisance that the method
-            does not read, or an encoder that reads prompt and response as one text for a method blind to the response.
+        ConfigError: not a log, an unknown method or encoder, impossible knobs or features, gold or a nuisance that
+            the method does not read, or an encoder that reads prompt and response as one text for a method blind to
+            the response.
         DataError: a nuisance of another length than the log, or outside its range.
 
     Example:

@@ -24,7 +24,7 @@ def test_json_holds_what_the_classes_declare(tacit: Tacit) -> None:
     told = {method["key"]: method for method in tacit("methods", "--json").json}
     assert list(told) == list(available())
     for key, method in available().items():
-        assert told[key]["needs"] == list(method.needs)
+        assert told[key]["needs"] == list(method.needs) and told[key]["uses_gold"] is method.uses_gold
         for name in ("setting", "level", "assumes", "not_identified", "citation"):
             assert told[key][name] == getattr(method, name)
 

@@ -144,6 +144,15 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
         ("log.jsonl", *FIT, "--gold", "copied"),
         ("'copied'", "signal", "gold", "one role"),
     ),
+    "gold of a method that leaves it unread": (
+        nothing_else,
+        ("log.jsonl", *FIT, "--gold", "rating", "--method", "bpr"),
+        (
+            "bpr does not learn from trusted labels",
+            "one of implicit_rm, latent_ml, latent_em, oracle",
+            "--gold",
+        ),
+    ),
     "no such polarity": (
         nothing_else,
         ("log.jsonl", "--signal", "copied:bad", *SMALL, "--out", "rm"),

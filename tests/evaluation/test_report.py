@@ -20,7 +20,7 @@ from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
 from tacit.evaluation.table import Row, compare
 from tacit.fitting import prepare
-from tacit.methods import ImplicitRM
+from tacit.methods import ImplicitRM, Naive
 from tacit.training.config import TrainingConfig
 from tacit.training.log_rows import observe
 
@@ -85,6 +85,32 @@ def test_refits_of_a_fit_that_was_given_gold_are_given_the_gold_of_the_other_fol
     assert "oracle and implicit_rm were trained on the gold labels of the other folds" in found.caption
     unnamed = evaluate_model(model_with_gold(), log_of(columns()), folds=2)  # its gold is known
     assert str(unnamed.rows) == str(found.rows)
+
+
+def test_a_new_log_says_that_a_model_read_gold() -> None:
+    found = evaluate_model(model_with_gold(), log_of(other_columns(), gold="gold"))
+    assert row_of(found, "implicit_rm").protocol == "oracle"
+    assert "implicit_rm was trained on the gold labels of its fit;" in found.caption
+
+
+def test_refits_with_gold_tell_only_methods_that_use_it() -> None:
+    log = log_of(columns(), gold="gold")
+    prepared, pair = prepare(log, ENCODER), [Naive(), ImplicitRM()]
+    told, blind = (
+        cross_validate(prepared, pair, folds=2, config=QUICK, use_gold=use) for use in (True, False)
+    )
+    assert [p.protocol for p in told] == ["honest", "oracle"]
+    np.testing.assert_array_equal(told[0].score_N, blind[0].score_N)
+    assert not np.array_equal(told[1].score_N, blind[1].score_N)
+
+
+def test_an_older_naive_model_that_was_handed_gold_is_refitted_honestly_as_the_reference_too() -> None:
+    rm = fit(log_of(columns()), method="naive", encoder=ENCODER, config=QUICK)
+    log = log_of(columns(), gold="gold")
+    handed = replace(rm, info=rm.info | {"roles": log.roles.to_json()})
+    found = evaluate_model(handed, log, folds=2)
+    assert row_of(found, "naive").protocol == "honest"
+    assert "naive was trained" not in found.caption
 
 
 def test_refits_with_other_gold_than_that_of_the_fit_are_refused() -> None:

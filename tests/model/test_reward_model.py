@@ -142,6 +142,13 @@ def test_gold_trains_only_where_it_is_asked_for(rm: RewardModel) -> None:
     assert not np.array_equal(used.score(PAIRS), rm.score(PAIRS))
 
 
+@pytest.mark.parametrize("key", ["naive", "bpr", "nnpu"])
+def test_gold_is_refused_in_one_line_by_a_method_that_would_leave_it_unread(key: str) -> None:
+    said = rf"^{key} does not learn from trusted labels, [^\n]*one of implicit_rm, latent_ml, latent_em, oracle,[^\n]*$"
+    with pytest.raises(ConfigError, match=said):
+        fit(log_of(TABLE, gold="truth"), method=key, encoder="hashing:32", config=QUICK, use_gold=True)
+
+
 @pytest.mark.parametrize("method", ["naive", "constant", "length", "implicit_rm", "latent_ml"])
 def test_gold_that_a_role_names_cannot_move_a_method_that_was_not_told_to_use_it(method: str) -> None:
     shuffled = np.random.default_rng(1).permutation(TABLE["truth"]).tolist()

@@ -274,6 +274,20 @@ def test_what_is_no_method_and_knobs_that_cannot_be_are_refused_in_one_line(
         HeadEstimator(method, config).fit(X, y)  # type: ignore[arg-type]
 
 
+def test_gold_moves_the_fit_of_a_method_that_uses_it_and_is_refused_by_any_other() -> None:
+    X, y, slot = world()
+    gold = (X[:, 1] > 0).astype(float)
+    told, blind = (
+        HeadEstimator(ImplicitRM(), QUICK).fit(X, y, context=slot, gold=given).decision_function(X)
+        for given in (gold, None)
+    )
+    assert not np.array_equal(told, blind)
+    with pytest.raises(
+        ConfigError, match=r"^naive does not learn from trusted labels, [^\n]*latent_ml[^\n]*$"
+    ):
+        HeadEstimator(Naive(), QUICK).fit(X, y, gold=gold)
+
+
 def test_knobs_may_be_a_mapping() -> None:
     X, y, _ = world()
     knobs = {"members": 2, "max_epochs": 4, "hidden": (), "weight_decay": 1.0}

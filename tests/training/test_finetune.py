@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -168,6 +170,37 @@ def test_gold_is_read_when_it_is_asked_for_and_not_otherwise(base: Path, tmp_pat
     seeing = feedback_trainer(log, str(base), args=knobs(tmp_path), use_gold=True)
     assert blind.observations.gold_B is None
     assert int(seeing.observations.gold_known_B.sum()) == 134
+
+
+def test_gold_that_was_not_asked_for_is_not_counted_as_read(base: Path, tmp_path: Path) -> None:
+    log = clicks_log().with_roles(gold="audit")
+    for use, rows in ((False, 0), (True, 134)):
+        trainer = feedback_trainer(log, str(base), args=knobs(tmp_path), use_gold=use)
+        done: Any = SimpleNamespace(criterion=0.5, base_rate=0.5)
+        assert describe(trainer, log, done)["log"]["gold_rows"] == rows
+
+
+def test_gold_that_the_method_would_not_read_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    said = r"^naive does not learn from trusted labels, [^\n]*latent_ml[^\n]*$"
+    with pytest.raises(ConfigError, match=said):
+        feedback_trainer(
+            clicks_log().with_roles(gold="audit"),
+            "no/such/model",
+            method="naive",
+            args=knobs(tmp_path),
+            use_gold=True,
+        )
+    rows = Dataset.from_dict(
+        {"prompt": ["q"] * 4, "completion": ["a"] * 4, "label": [0, 1] * 2, "audit": [1] * 4}
+    )
+    with pytest.raises(ConfigError, match=said):
+        FeedbackRewardTrainer(
+            "no/such/model",
+            args=FeedbackRewardConfig(**knobs(tmp_path, method="naive", gold="audit")),
+            train_dataset=rows,
+        )
 
 
 def test_rows_of_a_preference_dataset_with_a_label_train_as_a_signal(base: Path, tmp_path: Path) -> None:

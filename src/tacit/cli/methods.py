@@ -42,6 +42,7 @@ def methods(
                     "key": method.key,
                     "setting": method.setting,
                     "needs": list(method.needs),
+                    "uses_gold": method.uses_gold,
                     "level": method.level,
                     "assumes": method.assumes,
                     "not_identified": method.not_identified,
@@ -61,7 +62,10 @@ def _lines(chosen: Sequence[type[Method]]) -> Iterator[str]:
     yield f"{'key':<{width}}  {'setting':<8}  {'level':<11}  needs"
     for method in chosen:
         yield ""
-        yield f"{method.key:<{width}}  {method.setting:<8}  {method.level:<11}  {', '.join(method.needs)}"
+        needs = ", ".join(method.needs) + (
+            "; gold if given" if method.uses_gold and not method.reads_gold else ""
+        )
+        yield f"{method.key:<{width}}  {method.setting:<8}  {method.level:<11}  {needs}"
         for name, sentence in (("assumes", method.assumes), ("source", method.citation)):
             yield from textwrap.wrap(
                 sentence,

@@ -90,7 +90,8 @@ def predict_as_it_is(
         likelihood_N, constant_N = found.numpy().astype(np.float64), _rates_likelihood(rm.info["log"], log)
     level = float(torch.logit(torch.tensor(rm.info["metrics"]["base_rate"])))
     length_N = style_features(log.responses())[:, 0].astype(np.float64)
-    protocol = "oracle" if rm.method.reads_gold and not overlap.share else overlap.protocol
+    told = rm.method.uses_gold and rm.info["log"]["gold_rows"] > 0
+    protocol: Protocol = "oracle" if told and not overlap.share else overlap.protocol
     return [
         Predictions("constant", "honest", np.full(len(log), level), constant_N),
         # A length has no level of its own: centre it on the model's, so that only its order is judged fairly.

@@ -55,7 +55,7 @@ def cross_validate(
         propensity_features: as in `tacit.fit`.
         reward_features: as in `tacit.fit`.
         config: training knobs.
-        use_gold: as in `tacit.fit`, for all of `methods`; their predictions count as an oracle's.
+        use_gold: as in `tacit.fit`, for those of `methods` that use gold; their predictions count as an oracle's.
         quiet: no progress bar.
 
     Raises:
@@ -76,7 +76,7 @@ def cross_validate(
     predictions = []
     with progress("cross-validating", len(methods), quiet=quiet) as bar:
         for method in methods:
-            gold = use_gold or method.reads_gold
+            gold = method.uses_gold if use_gold else method.reads_gold
             obs = prepared.observations if gold else prepared.observations.without_gold()
             method.check(obs)
             ensembles, _ = train_best(method, views, obs, everyone, config)

@@ -147,7 +147,7 @@ def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
             "refitted; use --folds 0 (folds=0) to score as it is"
         )
     gold = rm.info["roles"]["gold"]
-    if gold is None or rm.method.reads_gold:
+    if gold is None or rm.method.reads_gold or not rm.method.uses_gold:
         return log, False
     if log.roles.gold is None and gold in log.table.column_names:
         log = log.with_roles(gold=gold)

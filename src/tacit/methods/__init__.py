@@ -128,6 +128,7 @@ __all__ = [
     "get",
     "identifiability_rank",
     "observations",
+    "refuse_unread_gold",
     "strata",
 ]
 
@@ -210,3 +211,17 @@ def get(key: str, parameters: Mapping[str, Any] | None = None) -> Method:
         return known[key](**(parameters or {}))
     except TypeError as error:
         raise ConfigError(f"method {key}: {error}") from None
+
+
+def refuse_unread_gold(method: Method) -> None:
+    """Raise if a fit is asked to learn from trusted labels by a method that would leave them unread.
+
+    Raises:
+        ConfigError: it would; the message names the methods that learn from them.
+    """
+    if not method.uses_gold:
+        able = ", ".join(key for key, kind in available().items() if kind.uses_gold)
+        raise ConfigError(
+            f"{method.key} does not learn from trusted labels, which would change nothing; expected one of {able}, or "
+            "a fit without them (no --gold, no use_gold)"
+        )

@@ -29,7 +29,7 @@ class ImplicitRM(Method):
 
     | Inputs | Labels |
     |---|---|
-    | f: text; g: context and style | one positive signal, 0/1/missing |
+    | f: text; g: context and style | one positive signal, 0/1/missing; gold optional |
 
     Loss (`objective="marginal"`), −log P(y):
         y=1: softplus(−f) + softplus(−g);   y=0: softplus(f) + softplus(g) − logsumexp(f, g, 0).
@@ -59,6 +59,7 @@ class ImplicitRM(Method):
     level: ClassVar[Level] = "prob"
     claims: ClassVar[Claim] = "consistent"
     exchangeable: ClassVar[bool] = True
+    uses_gold: ClassVar[bool] = True
     assumes: ClassVar[str] = (
         "no misclicks; activity independent of preference given context and style; context moves activity only"
     )

@@ -79,6 +79,7 @@ class LatentML(Method):
     level: ClassVar[Level] = "prob"
     claims: ClassVar[Claim] = "consistent"
     exchangeable: ClassVar[bool] = True
+    uses_gold: ClassVar[bool] = True
     assumes: ClassVar[str] = (
         "signals independent given preference, context and style; better than chance; context moves activity only"
     )

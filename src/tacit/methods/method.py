@@ -69,7 +69,8 @@ class Method:
         assumes, not_identified, citation: sentences for cards and tables.
         claims: what a test may hold it to, with true nuisances: its expected loss is the clean risk ("clean_risk":
             logistic, "clean_squared", "clean_pairs"), or the true parameters are a stationary point ("consistent").
-        reads_gold: trains on trusted labels.
+        reads_gold: trains on trusted labels, asked or not, and cannot do without.
+        uses_gold: learns from trusted labels where a fit is asked to hand them over (`use_gold`).
         by_group: batches must hold whole prompts.
         refreshes: `refresh` is to be called after every epoch.
         warm_up: epochs before which no state may be kept as the best.
@@ -93,6 +94,7 @@ class Method:
     citation: ClassVar[str]
     claims: ClassVar[Claim] = "none"
     reads_gold: ClassVar[bool] = False
+    uses_gold: ClassVar[bool] = False
     by_group: ClassVar[bool] = False
     refreshes: ClassVar[bool] = False
     warm_up: ClassVar[int] = 0

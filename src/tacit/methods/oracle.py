@@ -33,6 +33,7 @@ class Oracle(Method):
     not_identified: ClassVar[str] = "nothing; a ceiling for reference, it reads what others must not"
     citation: ClassVar[str] = "reference"
     reads_gold: ClassVar[bool] = True
+    uses_gold: ClassVar[bool] = True
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head."""

@@ -7,6 +7,7 @@ from typing import get_args
 from tacit.methods import Method
 from tacit.methods.method import Claim, Level, Setting
 from tacit.testing.arithmetic import (
+    check_declared_gold,
     check_direction,
     check_finite_gradients,
     check_member_independence,
@@ -29,6 +30,7 @@ __all__ = [
     "ConformanceError",
     "Population",
     "check_declaration",
+    "check_declared_gold",
     "check_declared_needs",
     "check_determinism",
     "check_devices",
@@ -99,6 +101,8 @@ def check_declaration(method: Method) -> None:
         raise refuse(
             check, method, f"reads_gold is {method.reads_gold} but needs are {method.needs}; they go together"
         )
+    if method.reads_gold and not method.uses_gold:
+        raise refuse(check, method, "reads_gold without uses_gold; what cannot do without gold uses it")
 
 
 ARITHMETIC = (
@@ -117,6 +121,7 @@ FITS = (
     check_refit_starts_afresh,
     check_seed_matters,
     check_gold_blind,
+    check_declared_gold,  # does not fit, but a leak is to be called a leak first
     check_save_load,
 )
-"""The checks that fit."""
+"""The other checks, which fit."""

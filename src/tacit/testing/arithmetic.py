@@ -211,6 +211,44 @@ def check_direction(method: Method) -> None:
             )
 
 
+def check_declared_gold(method: Method) -> None:
+    """`uses_gold` says whether trusted labels are read: turned round, they move something, or nothing at all.
+
+    Looked at are loss, criterion, rows that count, heads, and the columns that stages and `refresh` make.
+
+    Raises:
+        ConformanceError: labels are declared and not read, or read and not declared.
+    """
+    made = trial(method)
+    told, turned = (
+        replace(made, gold_N=gold_N).observations(torch.float64, gold=True)
+        for gold_N in (made.gold_N, 1 - made.gold_N)
+    )
+    read = any(
+        not torch.equal(one, other)
+        for one, other in zip(_made_of(method, told), _made_of(method, turned), strict=True)
+    )
+    if read != method.uses_gold:
+        found = "move the loss" if read else "change nothing"
+        raise refuse(
+            "check_declared_gold",
+            method,
+            f"uses_gold is {method.uses_gold}, but trusted labels that are turned round {found}; expected uses_gold "
+            f"= {read}",
+        )
+
+
+def _made_of(method: Method, obs: Observations) -> Iterator[Tensor]:
+    """All that a method and its stages make of these rows."""
+    seen, heads = with_nuisances(method, obs, MEMBERS), method.heads(obs)
+    logits = random_logits(heads, (MEMBERS,), obs.n_rows, 7)
+    yield from (method.loss(logits, seen), method.criterion(logits, seen), method.counts(seen))
+    yield from (torch.tensor(head.bias) for head in heads)
+    yield from seen.columns.values()
+    for stage in method.stages(obs):
+        yield from _made_of(stage.method, with_nuisances(method, obs))
+
+
 def _extreme_batches(method: Method) -> Iterator[tuple[str, Observations, dict[str, Tensor]]]:
     made = trial(method)
     K = len(made.polarity)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from tacit.errors import ConfigError, DataError
-from tacit.methods import Method, observations
+from tacit.methods import Method, observations, refuse_unread_gold
 from tacit.methods.columns import nuisance_columns
 from tacit.methods.method import require_method
 from tacit.training.config import TrainingConfig
@@ -83,10 +83,12 @@ class HeadEstimator:
 
         Raises:
             DataError: shapes that do not fit, or values that are not finite.
-            ConfigError: a method that is none, impossible knobs, or a nuisance that the method does not read.
+            ConfigError: a method that is none, impossible knobs, or gold or a nuisance that the method does not read.
             DegenerateDataError: nothing to learn from.
         """
         require_method(self.method)
+        if gold is not None:
+            refuse_unread_gold(self.method)
         config = TrainingConfig.of(self.config)
         X_ND = _matrix("X", X)
         N = len(X_ND)

@@ -18,7 +18,7 @@ from transformers import set_seed
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, shown
 from tacit.features.chat import Chat, reach
-from tacit.methods import Head, Method, Observations
+from tacit.methods import Head, Method, Observations, refuse_unread_gold
 from tacit.training.choose import resolve_method
 from tacit.training.finetune.backbone import open_backbone, open_tokenizer
 from tacit.training.finetune.config import FeedbackRewardConfig, as_mapping
@@ -82,11 +82,13 @@ def prepare(
     """Read, check, tokenise, open and settle; see `FeedbackRewardTrainer` for the arguments.
 
     Raises:
-        ConfigError: a model, a method or columns that do not fit.
+        ConfigError: a model, a method or columns that do not fit; gold that the method does not read.
         DegenerateDataError: a log from which nothing can be learned.
     """
     log = as_feedback(train_dataset, args)
     chosen = resolve_method(method or args.method, log, as_mapping(args.method_parameters))
+    if args.gold is not None:
+        refuse_unread_gold(chosen)
     held_out = as_feedback(eval_dataset, args) if eval_dataset is not None else None
     if held_out is None and args.holdout > 0:
         log, held_out = hold_out(log, args.holdout, args.seed)
