@@ -29,6 +29,7 @@ from tacit.model.description import (
     describe_scores,
     describe_training,
     identification_warnings,
+    nuisance_views,
 )
 from tacit.progress import progress
 from tacit.training.checkpoint import Checkpoint
@@ -213,6 +214,7 @@ def fit(
         "training": describe_training(config, ensemble, choice),
         "metrics": describe_scores(chosen, ensemble, views, len(log)),
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),
+        "nuisance_views": nuisance_views(chosen, prepared.observations),
         "nuisances": sorted(columns),  # given by the caller: a refit without them would be another fit
         "fingerprint": fit_fingerprint(
             log, chosen, prepared.encoder, propensity_features, config, columns, reward_features

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -179,6 +180,22 @@ def test_a_head_that_was_asked_for_is_not_said_to_be_chosen(tacit: Tacit, here: 
     command = ("fit", "log.jsonl", "--signal", "copied", *SMALL)
     assert "reward head: linear, as asked;" in tacit(*command, "--linear", "--out", "asked").out
     assert ", chosen by held-out likelihood;" in tacit(*command, "--out", "chosen").out
+
+
+@pytest.mark.parametrize(
+    ("method", "share", "head"),
+    [
+        ("naive", True, "reward head: linear, chosen by held-out likelihood;"),
+        ("bpr", False, "reward head: linear, chosen by held-out criterion;"),
+        ("constant", True, "reward: one number for all responses;"),
+    ],
+)
+def test_fit_tells_a_share_and_a_head_only_where_there_is_one(
+    tacit: Tacit, here: Path, method: str, share: bool, head: str
+) -> None:
+    out = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--method", method, "--out", "rm").out
+    assert ("estimated share of responses that users like" in out) is share
+    assert re.search(f"  {head.replace('linear', '(linear|64×16)')}", out)
 
 
 def test_control_characters_of_a_log_do_not_reach_the_terminal(

@@ -210,7 +210,7 @@ def test_the_card_repeats_the_warnings_of_the_fit(tmp_path: Path) -> None:
     card = (tmp_path / "rm" / "README.md").read_text()
     assert (
         "> **Warning.** one signal and no context" in card
-        and "Context, seen by propensity heads only: none" in card
+        and "Context, never seen by the reward: none" in card
     )
 
 

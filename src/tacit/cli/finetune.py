@@ -144,8 +144,12 @@ def _report(model: FineTunedRewardModel, folder: Path, *, as_json: bool) -> None
         [
             ("steps", f"{training['steps']:,}"),
             ("held-out rows", f"{training['held_out_rows']:,}"),
-            ("held-out loss (nats per row)", number(metrics["held_out_criterion"])),
-            ("share of liked responses", number(metrics["base_rate"])),
+            ("held-out criterion", number(metrics["held_out_criterion"])),
+            *(
+                [("share of liked responses", number(metrics["base_rate"]))]
+                if model.method.level == "prob"
+                else []
+            ),
             ("level (score + level → probability)", number(info["level"])),
         ],
         "The folder is a plain sequence classifier: TRL, OpenRLHF, verl and vLLM load it as it is.",

@@ -215,7 +215,6 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     from tacit.cli.render import number, print_json, printable
 
     info = model.info
-    hidden = "×".join(map(str, info["training"]["hidden"])) or "linear"
     if as_json:
         print_json(
             {
@@ -239,13 +238,27 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
         print(
             f"  {printable(signal['name'])} ({sign}) fired on {number(signal['rate'])} of the rows where it could"
         )
-    print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
+    if model.method.level == "prob":
+        print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"
     )
     gold_rows = info["log"]["gold_rows"]
     read = f"{gold_rows:,} trusted labels were read, as asked" if gold_rows else "no clean label was read"
-    asked = info["training"]["config"]["hidden"] is not None
-    print(f"  reward head: {hidden}, {'as asked' if asked else 'chosen by held-out likelihood'}; {read}")
+    print(f"  {_head(model)}; {read}")
     print(f"  not told by this log: {info['identification']['not_identified']}")
     print(f"Next: tacit score {quote(str(folder))} PAIRS.jsonl; read {folder}/README.md")
+
+
+def _head(model: RewardModel) -> str:
+    """The reward head, and who chose it where there was a choice."""
+    training = model.info["training"]
+    if not any(model.ensemble.layouts[name].inputs for name in model.method.reward_heads):
+        return "reward: one number for all responses"
+    head = "reward head: " + ("×".join(map(str, training["hidden"])) or "linear")
+    if training["config"]["hidden"] is not None:
+        return f"{head}, as asked"
+    if len(training["tried"]) == 1:
+        return head
+    by = "likelihood" if model.info["identification"].get("models_signals") else "criterion"
+    return f"{head}, chosen by held-out {by}"

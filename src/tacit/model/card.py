@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tacit.methods import Method
 
-def model_card(manifest: Mapping[str, Any]) -> str:
+_REWARD_SEES = {
+    "reward": "",
+    "all": " on text and context",
+    "context": " on context alone",
+    "prompt": " on the prompt alone",
+    "length": " on the length alone",
+}
+"""Said of a reward head by its view; the text is what is expected of it."""
+
+
+def model_card(manifest: Mapping[str, Any], method: Method) -> str:
     """Markdown of a model on a frozen encoder."""
     training = manifest["training"]
-    hidden = "×".join(map(str, training["hidden"])) or "linear"
     how = f"""\
-Encoder `{manifest["encoder"]["name"]}` (content hash `{manifest["encoder"]["content_hash"][:12]}`), frozen; reward head
-{hidden}{_features_note(manifest)}, {training["members"]} members, each holding out a fifth of the prompts; weight decay
-{training["weight_decay"]:g}, seed {training["seed"]}; propensity heads see
-{"context and surface style" if manifest["propensity_features"] == "context" else "the text, as published"}."""
-    return _card(manifest, "RewardModel", how)
+Encoder `{manifest["encoder"]["name"]}` (content hash `{manifest["encoder"]["content_hash"][:12]}`), frozen;
+{_reward_head(manifest, method)}, {training["members"]} members, {_hold_out(training)}; weight decay
+{training["weight_decay"]:g}, seed {training["seed"]}{_propensities(manifest, manifest.get("nuisance_views", ()))}."""
+    return _card(manifest, method, "RewardModel", how)
 
 
-def finetuned_card(manifest: Mapping[str, Any]) -> str:
+def finetuned_card(manifest: Mapping[str, Any], method: Method) -> str:
     """Markdown of a fine-tuned model."""
     training = manifest["training"]
+    judged = (
+        f"judged by {training['held_out_rows']:,} rows of held-out prompts"
+        if training["held_out_rows"]
+        else "judged by no rows, for none were held out"
+    )
     how = f"""\
 Fine-tuned from `{training["model"]}` ({training["adapter"] or "all weights"}), {training["members"]} row(s) of its
-head, {training["steps"]:,} steps, learning rate {training["learning_rate"]:g}, seed {training["seed"]}; judged by
-{training["held_out_rows"]:,} rows of held-out prompts; propensity heads see context and surface style.
+head, {training["steps"]:,} steps, learning rate {training["learning_rate"]:g}, seed {training["seed"]};
+{judged}{_propensities(manifest)}.
 
 The folder is a plain sequence classifier with one output: TRL, OpenRLHF, verl and vLLM load it as it is. A score is its
 raw logit; the probability is the sigmoid of score {manifest["level"]:+.4f}."""
-    return _card(manifest, "FineTunedRewardModel", how)
+    return _card(manifest, method, "FineTunedRewardModel", how)
 
 
-def _card(manifest: Mapping[str, Any], opened_by: str, how: str) -> str:
-    method, log = manifest["method"], manifest["log"]
+def _reward_head(manifest: Mapping[str, Any], method: Method) -> str:
+    heads = [head for head in manifest["heads"] if head["name"] in method.reward_heads]
+    if all(head["view"] == "none" or not head["inputs"] for head in heads):
+        return "the reward is one number for all responses"
+    hidden = "×".join(map(str, heads[0]["hidden"])) or "linear"
+    view = heads[0]["view"]
+    if view == "reward" and manifest["reward_features"] == "text":
+        return f"reward head {hidden} on the embedding alone"
+    return f"reward head {hidden}{_REWARD_SEES[view]}"
+
+
+def _hold_out(training: Mapping[str, Any]) -> str:
+    members, own = training["members"], training.get("judged_by_own_rows", 0)  # older folders do not say
+    if not own:
+        return "each holding out a fifth of the prompts"
+    if own == members:
+        return "none of which could hold prompts out: what is stopped and chosen by are the rows of training"
+    return f"each holding out a fifth of the prompts but {own}, judged by the rows of training for want of others"
+
+
+def _propensities(manifest: Mapping[str, Any], of_stages: Iterable[str] = ()) -> str:
+    """What propensity heads see, where there are any: beside the reward, or in a stage before it."""
+    if "propensity" not in {head["view"] for head in manifest["heads"]}.union(of_stages):
+        return ""
+    if manifest.get("propensity_features", "context") == "text":
+        return "; propensity heads see the text, as published"
+    return f"; propensity heads see {'context and ' if manifest['roles']['context'] else ''}surface style"
+
+
+def _card(manifest: Mapping[str, Any], method: Method, opened_by: str, how: str) -> str:
+    log = manifest["log"]
     identification = manifest["identification"]
     roles = manifest["roles"]
     signals = "\n".join(
@@ -40,7 +83,9 @@ def _card(manifest: Mapping[str, Any], opened_by: str, how: str) -> str:
         f"{_percent(s['missing'])} |"
         for s in log["signals"]
     )
-    context = ", ".join(f"`{c}`" for c in roles["context"]) or "none"
+    columns = ", ".join(f"`{c}`" for c in roles["context"]) or "none"
+    by_context = bool(roles["context"]) and _sees_context(manifest, method)
+    context = f"Context, {'which the reward sees' if by_context else 'never seen by the reward'}: {columns}"
     warnings = "".join(f"\n> **Warning.** {text}\n" for text in identification["warnings"])
     return f"""---
 library_name: tacit
@@ -50,17 +95,12 @@ tags: [reward-model, implicit-feedback]
 # Reward model from {log["name"]}
 
 Scores how much users *like* a response, learned from what they did with {log["rows"]:,} responses to
-{log["prompts"]:,} prompts. It was made by `{method["key"]}`, which assumes: {identification["assumes"]}.
+{log["prompts"]:,} prompts. It was made by `{method.key}`, which assumes: {identification["assumes"]}.
 {warnings}
 ## Use
 
 ```python
-from tacit import {opened_by}
-
-rm = {opened_by}.load("path/to/this/folder")
-rm.score([("How do I sort a list?", "Use sorted(xs).")])        # logits: compare, rank, use as a reward
-rm.probability([("How do I sort a list?", "Use sorted(xs).")])  # P(the user likes it)
-rm.uncertainty([("How do I sort a list?", "Use sorted(xs).")])  # spread between members, in logits
+{_use(opened_by, method, roles["context"] if by_context else [])}
 ```
 
 ## What the log held
@@ -69,15 +109,15 @@ rm.uncertainty([("How do I sort a list?", "Use sorted(xs).")])  # spread between
 |---|---|---|---|
 {signals}
 
-Context, seen by propensity heads only: {context}. Trusted labels used in training: {log["gold_rows"]:,}.
+{context}. Trusted labels used in training: {log["gold_rows"]:,}.
 {log["quarantined"]:,} rows could not be used.
 
 ## What it tells and what it cannot
 
-* Estimated share of responses that users like: **{_percent(manifest["metrics"]["base_rate"])}**.
+{_level(manifest["metrics"]["base_rate"], method)}
 * The log alone does not tell: {identification["not_identified"]}.
 {_agreement(manifest["metrics"]["member_spearman"])}\
-* Held-out loss on prompts not trained on: {_number(manifest["metrics"]["held_out_criterion"])} nats per response.
+{_criterion(manifest)}
   No clean label took part in training, early stopping or the choice of capacity{_gold_note(log)}.
 
 ## How it was made
@@ -85,6 +125,52 @@ Context, seen by propensity heads only: {context}. Trusted labels used in traini
 {how}
 tacit {manifest["versions"]["tacit"]}. Reference: {identification["citation"]}.
 """
+
+
+def _sees_context(manifest: Mapping[str, Any], method: Method) -> bool:
+    views = {head["view"] for head in manifest["heads"] if head["name"] in method.reward_heads}
+    return bool(views & {"context", "all"})
+
+
+def _use(opened_by: str, method: Method, context: list[str]) -> str:
+    """The calls that a reader may copy; a reward that sees context is shown a log that holds it."""
+    chance = "P(the user likes it)" if method.level == "prob" else "the sigmoid of the score: no probability"
+    if context:
+        asked, what = (
+            "log",
+            f'log = FeedbackLog.read("log.jsonl", context={context!r})  # it scores context, not text\n',
+        )
+    else:
+        asked, what = '[("How do I sort a list?", "Use sorted(xs).")]', ""
+    imported = f"{'FeedbackLog, ' if context else ''}{opened_by}"
+    return f"""\
+from tacit import {imported}
+
+rm = {opened_by}.load("path/to/this/folder")
+{what}rm.score({asked})        # logits: compare, rank, use as a reward
+rm.probability({asked})  # {chance}
+rm.uncertainty({asked})  # spread between members, in logits"""
+
+
+def _level(base_rate: float | None, method: Method) -> str:
+    if method.level == "prob":
+        return f"* Estimated share of responses that users like: **{_percent(base_rate)}**."
+    return "* What share of responses users like is not told: scores order responses, and have no level of their own."
+
+
+def _criterion(manifest: Mapping[str, Any]) -> str:
+    """What it was judged by, by which rows; nats only where it is the likelihood of the signals."""
+    training = manifest["training"]
+    models = manifest["identification"].get("models_signals", False)  # older folders do not say
+    what = "loss" if models else "criterion"
+    value = _number(manifest["metrics"]["held_out_criterion"])
+    unit = " nats per response" if models else ", of this method's own and not to be compared with another's"
+    own = training.get("judged_by_own_rows", 0)
+    if not own:
+        return f"* Held-out {what} on prompts not trained on: {value}{unit}."
+    if own == training["members"]:
+        return f"* No prompts could be held out. The {what} on the rows of training, which flatters: {value}{unit}."
+    return f"* Held-out {what}: {value}{unit}; {own} of the members were judged by rows of training, which flatters."
 
 
 def _agreement(spearman: float | None) -> str:

@@ -80,6 +80,7 @@ def describe_training(config: TrainingConfig, ensemble: Ensemble, choice: Choice
         "hidden": list(hidden),
         "weight_decay": decay,
         "gate": "activity" in ensemble.layouts,
+        "judged_by_own_rows": choice.judged_by_own,
         "epochs": [int(epoch) for epoch in ensemble.epoch_M],
         "tried": [
             {"hidden": list(h), "weight_decay": d, "held_out_criterion": c} for _, h, d, c in choice.tried
@@ -127,9 +128,28 @@ def describe_identification(
         "not_identified": method.open_questions(obs),
         "citation": method.citation,
         "level": method.level,
+        "models_signals": _models_signals(method, obs),
         "warnings": list(warned),
         "rank_without_context": rank,
     }
+
+
+def _models_signals(method: Method, obs: Observations) -> bool:
+    """Whether the method gives these signals a likelihood, which then is its criterion, in nats."""
+    zeros = {
+        head.name: torch.zeros(1) if head.scalar else torch.zeros(1, len(head.bias))
+        for head in method.heads(obs)
+    }
+    return method.log_likelihood(zeros, obs.rows(torch.tensor([0]))) is not None
+
+
+def nuisance_views(method: Method, obs: Observations) -> list[str]:
+    """What the heads of the stages see that were fitted before the method, and theirs before them."""
+    seen: set[str] = set()
+    for stage in method.stages(obs):
+        if not set(stage.makes) <= set(obs.columns):
+            seen |= {head.view for head in stage.method.heads(obs)} | set(nuisance_views(stage.method, obs))
+    return sorted(seen)
 
 
 def member_agreement(reward_MN: NDArray[np.float32]) -> float | None:

@@ -166,7 +166,7 @@ class FineTunedRewardModel(Scorer):
         tensors = {"members": self.rows_MH.contiguous()} | {
             name: value.contiguous() for name, value in self.side.items()
         }
-        card = finetuned_card(manifest)
+        card = finetuned_card(manifest, self.method)
         write_folder(Path(folder), manifest, tensors, card, heads=CHECKPOINT_HEADS, also=checkpoint)
 
     @classmethod

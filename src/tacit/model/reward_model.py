@@ -167,7 +167,7 @@ class RewardModel(Scorer):
             tensors[f"calibration.{name}.shift"] = self.ensemble.calibration.shift[name].contiguous()
         for name, value in self.scalings.tensors().items():
             tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
-        write_folder(Path(folder), manifest, tensors, model_card(manifest))
+        write_folder(Path(folder), manifest, tensors, model_card(manifest, self.method))
 
     @classmethod
     def load(cls, folder: str | Path, *, encoder: str | Encoder | None = None) -> RewardModel:

@@ -38,10 +38,17 @@ START_STEP = 4
 
 @dataclass(frozen=True)
 class Choice:
-    """What was tried and kept: per team, rows of (hidden, weight decay, mean held-out criterion)."""
+    """What was tried and kept: per team, rows of (hidden, weight decay, mean held-out criterion).
+
+    Attributes:
+        tried: every candidate.
+        kept: the best, by team.
+        judged_by_own: how many members could hold nothing out and were judged by the rows that they trained on.
+    """
 
     tried: tuple[tuple[int, tuple[int, ...], float, float], ...]
     kept: dict[int, tuple[tuple[int, ...], float]]
+    judged_by_own: int
 
 
 def train_best(
@@ -96,8 +103,8 @@ def train_best(
     best: dict[int, tuple[float, Ensemble, tuple[tuple[int, ...], float]]] = {}
     M = len(who.seeds)
     counts, judges = method.counts(obs), method.judges(obs)
-    held_out_MN = _plan(who, (0.0,), judges).held_out_MN
-    judged_M = (held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
+    plan = _plan(who, (0.0,), judges)
+    judged_M = (plan.held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
     forms = method.variants(obs)
 
     def fit_form(
@@ -146,7 +153,8 @@ def train_best(
         _recalibrated(method, views, obs, who, best[t][1], [m for m in range(M) if who.team[m] == t])
         for t in teams
     ]
-    return finished, Choice(tuple(tried), {t: best[t][2] for t in teams})
+    judged_by_own = int((plan.train_MN & plan.held_out_MN).any(1).sum())
+    return finished, Choice(tuple(tried), {t: best[t][2] for t in teams}, judged_by_own)
 
 
 def _starting_propensities(start: Ensemble, M: int, copies: int) -> Weights:
