@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, get_type_hints
@@ -121,6 +122,33 @@ class Reversed(Naive):
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         return bce(-logits["reward"], obs.any_positive()[0])
+
+
+@dataclass(frozen=True)
+class Unpolarised(Naive):
+    """Any signal is a like, a thumb down too."""
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return bce(logits["reward"], obs.signals_BK.amax(-1))
+
+
+@dataclass(frozen=True)
+class OneSignal(Naive):
+    """Accepts several signals, and can take one."""
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return bce(logits["reward"], obs.signals_BK.squeeze(-1))
+
+
+@dataclass(frozen=True)
+class TwoPolarities(Naive):
+    """Finite for one signal; the logarithm of a rounded probability where a thumb down fires."""
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        down_B = ((obs.signals_BK > 0) & (obs.polarity_K < 0)).any(-1)
+        return super().loss(logits, obs) - torch.where(
+            down_B, (1 - torch.sigmoid(logits["reward"])).log(), 0.0
+        )
 
 
 @dataclass(frozen=True)
@@ -379,6 +407,8 @@ BROKEN: list[tuple[Method, str, str]] = [
     (NearlyConsistent(), "check_expectation", "claims consistent"),
     (Stuck(), "check_expectation", "for want of a loss"),
     (Reversed(), "check_direction", "sign turned round"),
+    (Unpolarised(), "check_direction", "where a negative signal fires; .*obs.polarity"),
+    (TwoPolarities(), "check_finite_gradients", "stay in log space"),
     (Leaky(), "check_gold_blind", "leaked gold label"),
     (LeakyCounts(), "check_gold_blind", "leaked gold label"),
     (Deaf(), "check_declared_gold", "change nothing; expected uses_gold = False"),
@@ -421,6 +451,8 @@ def test_a_broken_estimator_fails_in_its_own_check(method: Method, check: str, f
 SURVIVES: dict[type[Method], str] = {
     Unsigned: "check_expectation",
     Reversed: "check_direction",
+    Unpolarised: "check_direction",
+    OneSignal: "check_shapes",
     Leaky: "check_gold_blind",
     Undemanding: "check_declared_needs",
 }
@@ -472,3 +504,30 @@ def test_the_truth_of_a_head_of_your_own_can_be_told() -> None:
     check_expectation(HalfActive(), told)
     with pytest.raises(ConformanceError, match="by 'reward' at the true logits"):
         check_expectation(HalfActive(), {"mood": lambda world: torch.logit(world.acts_X)})
+
+
+class Unnamed(Method):
+    """Forgot its key."""
+
+
+@dataclass(frozen=True)
+class Demanding(Naive):
+    """A parameter without a default."""
+
+    rate: float
+
+
+@pytest.mark.parametrize(
+    ("method", "found"),
+    [
+        ("naive", "found 'naive' (str), expected an estimator or its class"),
+        (None, "found None (NoneType), expected an estimator or its class"),
+        (dict, "found <class 'dict'> (type), expected an estimator or its class"),
+        (Unnamed, "Unnamed (no key): key is None, expected a line of text"),
+        (Unnamed(), "Unnamed (no key): key is None, expected a line of text"),
+        (Demanding, "Demanding cannot be made with its defaults (TypeError: "),
+    ],
+)
+def test_what_is_no_estimator_is_refused_in_one_line(method: Any, found: str) -> None:
+    with pytest.raises(ConformanceError, match=f"^check_declaration: {re.escape(found)}[^\n]*$"):
+        check_method(method, quick=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import cast, get_args
 
+from tacit.errors import shown
 from tacit.methods import Method
 from tacit.methods.method import Claim, Level, Setting
 from tacit.testing.arithmetic import (
@@ -65,7 +66,7 @@ def check_method(method: Method | type[Method], *, quick: bool = False) -> None:
         >>> from tacit.methods import ImplicitRM
         >>> check_method(ImplicitRM(), quick=True)
     """
-    estimator = method() if isinstance(method, type) else method
+    estimator = _estimator(method)
     for check in (*ARITHMETIC, *(() if quick else FITS)):
         try:
             check(estimator)
@@ -74,6 +75,22 @@ def check_method(method: Method | type[Method], *, quick: bool = False) -> None:
         except Exception as error:
             found = f"{type(error).__name__}: {error}"
             raise refuse(check.__name__, estimator, found) from error
+
+
+def _estimator(method: object) -> Method:
+    """The estimator itself, or one of its class with the defaults."""
+    kind = method if isinstance(method, type) else type(method)
+    if not issubclass(kind, Method):
+        raise ConformanceError(
+            f"check_declaration: found {shown(method)}, expected an estimator or its class, such as Naive()"
+        )
+    try:
+        return kind() if isinstance(method, type) else cast(Method, method)
+    except Exception as error:
+        raise ConformanceError(
+            f"check_declaration: {kind.__name__} cannot be made with its defaults ({type(error).__name__}: {error}); "
+            "pass an instance with its parameters"
+        ) from error
 
 
 def check_declaration(method: Method) -> None:

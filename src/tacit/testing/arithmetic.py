@@ -14,17 +14,18 @@ from torch import Tensor
 
 from tacit.errors import DataError
 from tacit.methods import Head, Method, Observations, observations
-from tacit.testing.trials import random_logits, refuse, trial, with_nuisances
+from tacit.testing.trials import Trial, random_logits, refuse, trial, trials, with_nuisances
 
 ROWS, MEMBERS, CANDIDATES = 24, 3, 2
 EXTREMES = (-50.0, 0.0, 50.0)
 _CLOSE = 1e-9
 
 
-def batch(method: Method) -> Observations:
-    """The first rows of a trial log, float64, with the columns that the method's stages make."""
-    obs = trial(method).observations(torch.float64, gold=method.reads_gold).rows(torch.arange(ROWS))
-    return with_nuisances(method, obs)
+def batches(method: Method) -> Iterator[Observations]:
+    """The first rows of every trial log, float64, with the columns that the method's stages make."""
+    for made in trials(method):
+        obs = made.observations(torch.float64, gold=method.reads_gold).rows(torch.arange(ROWS))
+        yield with_nuisances(method, obs)
 
 
 def check_shapes(method: Method) -> None:
@@ -35,8 +36,12 @@ def check_shapes(method: Method) -> None:
     Raises:
         ConformanceError: another shape, or another number.
     """
+    for obs in batches(method):
+        _check_shapes(method, obs)
+
+
+def _check_shapes(method: Method, obs: Observations) -> None:
     check = "check_shapes"
-    obs = batch(method)
     heads = method.heads(obs)
     logits = random_logits(heads, (CANDIDATES, MEMBERS), ROWS, 1)
     seen = with_nuisances(method, obs, MEMBERS)
@@ -88,7 +93,7 @@ def check_finite_gradients(method: Method) -> None:
     """At logits of ±50 in float32, loss, criterion and gradients are finite whatever was observed.
 
     Every pattern of signals (0, 1, missing) meets extremes of every head; then each pattern alone (no positive, nothing
-    observed, all positive), a single row, and a batch in which no row counts.
+    observed, all positive; of several signals these alone), a single row, and a batch in which no row counts.
 
     Raises:
         ConformanceError: a number that is not finite.
@@ -127,8 +132,12 @@ def check_member_independence(method: Method) -> None:
     Raises:
         ConformanceError: it does.
     """
+    for obs in batches(method):
+        _check_member_independence(method, obs)
+
+
+def _check_member_independence(method: Method, obs: Observations) -> None:
     check = "check_member_independence"
-    obs = batch(method)
     generator = torch.Generator().manual_seed(2)
     weight_MB = (torch.rand(MEMBERS, ROWS, generator=generator) < 0.7).to(torch.float64)
     obs = replace(with_nuisances(method, obs, MEMBERS), weight_B=weight_MB)
@@ -151,10 +160,7 @@ def check_member_independence(method: Method) -> None:
     for head in method.heads(obs):
         if head.view != "none":
             foreign[head.name][0, ~mine_B] = foreign[head.name][0, ~mine_B] * -3 + 2
-    turned = [
-        torch.where(mine_B[:, None], obs.signals_BK, v)
-        for v in (1 - obs.signals_BK, torch.ones(1, 1).double())
-    ]
+    turned = [torch.where(mine_B[:, None], obs.signals_BK, v) for v in _turned_round(method, obs)]
     for what, trial_logits, seen in (
         ("logits", foreign, obs),
         *(("labels", logits, replace(obs, signals_BK=value * obs.visible_BK)) for value in turned),
@@ -169,16 +175,32 @@ def check_member_independence(method: Method) -> None:
             )
 
 
+def _turned_round(method: Method, obs: Observations) -> list[Tensor]:
+    """Signals that say the opposite. Of thumbs read as a label, which rows have one may be known to all members."""
+    if "label" not in method.needs or obs.n_signals == 1:
+        return [1 - obs.signals_BK, torch.ones_like(obs.signals_BK)]
+    positive_K = obs.polarity_K > 0
+    up_B, down_B = (
+        obs.signals_BK[:, which_K].amax(-1, keepdim=True) for which_K in (positive_K, ~positive_K)
+    )
+    return [torch.where(positive_K, down_B, up_B)]
+
+
 def check_direction(method: Method) -> None:
     """Where a label says "liked" the loss asks for more reward than where it says "not": the sign is right.
 
     At the logits from which a fit starts, the mean slope of the loss by the reward of positive rows is below that of
-    the others. Positive is what `gold` says for methods that read it, else the label, else any positive signal.
+    the others. Positive is what `gold` says for methods that read it, else the label, else any positive signal. And a
+    negative signal that fires on rows where nothing else did must not ask for more reward on them.
 
     Raises:
         ConformanceError: it is not.
     """
-    made = trial(method)
+    for made in trials(method):
+        _check_direction(method, made)
+
+
+def _check_direction(method: Method, made: Trial) -> None:
     obs = with_nuisances(method, made.observations(torch.float64, gold=method.reads_gold), 1)
     label_B, known_B = obs.explicit() if "label" in method.needs else obs.any_positive()
     if method.reads_gold and obs.gold_B is not None and obs.gold_known_B is not None:
@@ -191,16 +213,8 @@ def check_direction(method: Method) -> None:
         head.name: (logits[head.name][..., 0] if head.scalar else logits[head.name]).requires_grad_()
         for head in method.heads(obs)
     }
-    method.loss(logits, obs).sum().backward()
-    for name in method.reward_heads:
-        slope_B = logits[name].grad
-        if slope_B is None:
-            raise refuse(
-                "check_direction",
-                method,
-                f"the loss does not depend on head {name!r}, which the reward reads",
-            )
-        slope_B = slope_B[0] if slope_B.ndim == 2 else slope_B[0, :, 0]
+    blamed_B, blamed = _blamed(obs)
+    for name, slope_B in _reward_slopes(method, logits, obs).items():
         liked, other = (float(slope_B[known_B & (label_B == value)].mean()) for value in (1, 0))
         if not liked < other:
             raise refuse(
@@ -209,6 +223,41 @@ def check_direction(method: Method) -> None:
                 f"slope of the loss by {name!r} is {liked:.3g} on positive rows and {other:.3g} on "
                 "others; expected less on positive ones: is a sign turned round?",
             )
+        before, after = (
+            float(slopes[blamed_B].mean())
+            for slopes in (slope_B, _reward_slopes(method, logits, blamed)[name])
+        )
+        if after < before - _CLOSE:
+            raise refuse(
+                "check_direction",
+                method,
+                f"slope of the loss by {name!r} falls from {before:.3g} to {after:.3g} on rows where a negative "
+                "signal fires; expected no less: is obs.polarity left unread?",
+            )
+
+
+def _blamed(obs: Observations) -> tuple[Tensor, Observations]:
+    """Every other row on which nothing fired, bool [B], and the same rows with their negative signals fired."""
+    silent_B = ~(obs.signals_BK > 0).any(-1)
+    chosen_B = silent_B & (silent_B.cumsum(0) % 2 == 0)
+    fired_BK = chosen_B[:, None] & (obs.polarity_K < 0) & obs.visible_BK
+    return chosen_B, replace(obs, signals_BK=torch.where(fired_BK, 1.0, obs.signals_BK))
+
+
+def _reward_slopes(method: Method, logits: dict[str, Tensor], obs: Observations) -> dict[str, Tensor]:
+    """Slope of the loss of each row by the logits of each reward head, the first of its outputs, [B]."""
+    heads = [logits[name] for name in method.reward_heads]
+    slopes = torch.autograd.grad(method.loss(logits, obs).sum(), heads, allow_unused=True)
+    found = {}
+    for name, slope_B in zip(method.reward_heads, slopes, strict=True):
+        if slope_B is None:
+            raise refuse(
+                "check_direction",
+                method,
+                f"the loss does not depend on head {name!r}, which the reward reads",
+            )
+        found[name] = slope_B[0] if slope_B.ndim == 2 else slope_B[0, :, 0]
+    return found
 
 
 def check_declared_gold(method: Method) -> None:
@@ -250,15 +299,22 @@ def _made_of(method: Method, obs: Observations) -> Iterator[Tensor]:
 
 
 def _extreme_batches(method: Method) -> Iterator[tuple[str, Observations, dict[str, Tensor]]]:
-    made = trial(method)
+    for made in trials(method):
+        yield from _extremes_of(method, made)
+
+
+def _extremes_of(method: Method, made: Trial) -> Iterator[tuple[str, Observations, dict[str, Tensor]]]:
     K = len(made.polarity)
     healthy = with_nuisances(method, made.observations(gold=method.reads_gold), 1)
     heads = method.heads(healthy)
     outputs = sum(len(head.bias) for head in heads)
     combinations = list(itertools.islice(itertools.product(EXTREMES, repeat=outputs), 243))
     patterns = torch.tensor(list(itertools.product((0.0, 1.0, float("nan")), repeat=K)))
+    alone = (
+        patterns if K == 1 else torch.tensor([[0.0], [1.0], [float("nan")]]).expand(-1, K)
+    )  # all would take long
     for label, chosen in [("all patterns of signals", patterns)] + [
-        (f"every row has signals {pattern.tolist()}", pattern[None]) for pattern in patterns
+        (f"every row has signals {pattern.tolist()}", pattern[None]) for pattern in alone
     ]:
         rows = [(signals, values) for values in combinations for signals in chosen]
         for label_, kept in ((label, rows), (f"{label}, a single row", rows[-1:])):

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from tacit.methods import Method
-from tacit.testing.arithmetic import MEMBERS, ROWS, batch
+from tacit.methods import Method, Observations
+from tacit.testing.arithmetic import MEMBERS, ROWS, batches
 from tacit.testing.trials import random_logits, refuse, with_nuisances
 
 THERE = torch.device("meta")
@@ -77,8 +77,12 @@ def check_devices(method: Method) -> None:
     Raises:
         ConformanceError: a tensor is made without `device=`, or other numbers come out.
     """
+    for obs in batches(method):
+        _check_devices(method, obs)
+
+
+def _check_devices(method: Method, obs: Observations) -> None:
     check = "check_devices"
-    obs = batch(method)
     K = obs.n_signals
     for seen in (obs, replace(obs, misclick=(0.05, *(None,) * (K - 1)))):
         heads = method.heads(seen)

@@ -6,7 +6,7 @@ Shapes: N rows of a trial log, B rows of a batch, D features, K signals, M membe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,8 @@ class ConformanceError(AssertionError):
 
 def refuse(check: str, method: Method, found: str) -> ConformanceError:
     """The error to raise: which check, which estimator, what was found."""
-    return ConformanceError(f"{check}: {type(method).__name__} ({method.key}): {found}")
+    key = getattr(method, "key", "no key")  # a class may have forgotten it
+    return ConformanceError(f"{check}: {type(method).__name__} ({key}): {found}")
 
 
 @dataclass(frozen=True)
@@ -93,21 +94,32 @@ def quick_config(seed: int = 0, idle: int = 0) -> TrainingConfig:
 
 
 def trial(method: Method, seed: int = 0) -> Trial:
-    """The first of a few logs that the method accepts: one signal (or label), thumbs, three signals.
+    """The first of `trials`, for checks that need no other; `check()` sees no log after it.
+
+    Raises:
+        ConformanceError: the method accepts none.
+    """
+    return next(trials(method, seed))
+
+
+def trials(method: Method, seed: int = 0) -> Iterator[Trial]:
+    """Those of a few logs that the method accepts: one signal (or label), thumbs, three signals.
 
     Raises:
         ConformanceError: it accepts none.
     """
     refusals = []
-    for polarity in ((1,), (1, -1), (1, 1, -1)):
+    logs = ((1,), (1, -1), (1, 1, -1))
+    for polarity in logs:
         made = _made(method, polarity, seed)
         try:
             method.check(made.observations(gold=method.reads_gold))
         except TacitError as error:
             refusals.append(str(error))
         else:
-            return made
-    raise refuse("check_declaration", method, f"check() refuses every trial log: {'; '.join(refusals)}")
+            yield made
+    if len(refusals) == len(logs):
+        raise refuse("check_declaration", method, f"check() refuses every trial log: {'; '.join(refusals)}")
 
 
 def _made(method: Method, polarity: tuple[int, ...], seed: int) -> Trial:
