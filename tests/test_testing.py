@@ -146,9 +146,8 @@ class TwoPolarities(Naive):
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         down_B = ((obs.signals_BK > 0) & (obs.polarity_K < 0)).any(-1)
-        return super().loss(logits, obs) - torch.where(
-            down_B, (1 - torch.sigmoid(logits["reward"])).log(), 0.0
-        )
+        f_B = torch.where(down_B, logits["reward"], 0.0)
+        return super().loss(logits, obs) - (1 - torch.sigmoid(f_B)).log()
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationError
 from tacit.methods import (
     UPL,
     UPU,
     CausalIPS,
+    ContextOnly,
     CounterIF,
     ElkanNoto,
     ImplicitRM,
@@ -81,6 +83,10 @@ def test_several_signals_of_both_polarities() -> None:
         (lambda X, y: (X, ["yes"] * len(X)), "signals: .*expected numbers"),
         (lambda X, y: (X, np.zeros((2, len(X), 1))), "expected \\[N\\] or"),
         (lambda X, y: ([["a", "b"]] * len(X), y), "X: .*expected numbers"),
+        (
+            lambda X, y: (csr_matrix(X), y),
+            r"X is sparse \(csr_matrix\), expected a dense array: X.toarray\(\)$",
+        ),
     ],
 )
 def test_wrong_arrays_are_refused_with_their_place(change: object, message: str) -> None:
@@ -127,6 +133,56 @@ def test_scikit_learn_clones_sets_and_cross_validates_it() -> None:
         fresh.set_params(depth=3)
     held_out = cross_val_predict(HeadEstimator(Naive(), QUICK), X, y, cv=3, method="predict_proba")
     assert held_out.shape == (300, 2) and np.isfinite(held_out).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([None] * 300, "groups mix types or hold None"),
+        (["a", 1, *[None] * 298], "groups mix types or hold None"),
+        ([1.0, *[np.nan] * 299], "groups, row 1: found NaN"),
+        (np.zeros((300, 1)), r"groups have shape \(300, 1\)"),
+        ([1, 2], r"groups have shape \(2,\)"),
+    ],
+)
+def test_rows_without_a_group_are_refused_and_not_taken_for_one_group(groups: object, message: str) -> None:
+    X, y, _ = world()
+    with pytest.raises(DataError, match=f"^{message}[^\n]*$"):
+        HeadEstimator(Naive(), QUICK).fit(X, y, groups=groups)  # type: ignore[arg-type]
+
+
+def test_a_score_is_the_share_of_known_labels_that_are_predicted() -> None:
+    from sklearn.metrics import accuracy_score
+    from sklearn.model_selection import cross_val_score
+
+    X, y, _ = world()
+    model = HeadEstimator(Naive(), QUICK).fit(X, y)
+    weight = np.linspace(1, 2, 300)
+    assert model.score(X, y) == pytest.approx(accuracy_score(y, model.predict(X)))
+    weighted = accuracy_score(y, model.predict(X), sample_weight=weight)
+    assert model.score(X, y, sample_weight=weight) == pytest.approx(weighted)
+    some = np.where(X[:, 1] > 0, y, np.nan)
+    assert model.score(X, some) == pytest.approx(model.score(X[X[:, 1] > 0], y[X[:, 1] > 0]))
+    assert np.isfinite(cross_val_score(HeadEstimator(Naive(), QUICK), X, y, cv=2)).all()
+    for labels, message in ((y[:9], "one label per row"), (np.full(300, np.nan), "no label")):
+        with pytest.raises(DataError, match=message):
+            model.score(X, labels)
+
+
+def test_an_unfitted_estimator_is_so_for_scikit_learn_too() -> None:
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError, match="not fitted") as refused:
+        HeadEstimator(Naive(), QUICK).predict(world()[0])
+    assert isinstance(refused.value, DataError)
+
+
+def test_a_method_that_scores_context_cannot_predict_from_features_alone() -> None:
+    X, y, slot = world()
+    model = HeadEstimator(ContextOnly(), QUICK).fit(X, y, context=slot)
+    with pytest.raises(ConfigError, match=r"^context_only scores context, not X[^\n]*$"):
+        model.predict(X)
+    assert len(set(HeadEstimator(ContextOnly(), QUICK).fit(X, y).predict(X))) == 1  # a constant
 
 
 def test_predictions_are_the_more_likely_class() -> None:

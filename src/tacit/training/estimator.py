@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -92,14 +93,12 @@ class HeadEstimator:
         config = TrainingConfig.of(self.config)
         X_ND = _matrix("X", X)
         N = len(X_ND)
-        groups_N = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        if groups_N is not None and groups_N.shape != (N,):
-            raise DataError(f"groups have shape {groups_N.shape}, X has {N} rows; expected one group per row")
+        groups_N = None if groups is None else _group_codes(groups, N)
         obs = observations(
             torch.from_numpy(_numbers("signals", signals)),
             polarity=polarity,
             gold=None if gold is None else torch.from_numpy(_numbers("gold", gold)),
-            groups=None if groups_N is None else torch.from_numpy(groups_N.astype(np.int64)),
+            groups=None if groups_N is None else torch.from_numpy(groups_N),
         )
         if obs.signals_BK.ndim != 2:
             raise DataError(f"signals have shape {tuple(obs.signals_BK.shape)}, expected [N] or [N, K]")
@@ -112,7 +111,7 @@ class HeadEstimator:
         self.method.check(obs)
         self._scalings = [Block.fit(X_ND)] + ([] if context_NC is None else [Block.fit(context_NC)])
         views = self._views(X_ND, context_NC)
-        together_N = np.arange(N) if groups_N is None else groups_N.astype(np.int64)
+        together_N = np.arange(N) if groups_N is None else groups_N
         who = roster(together_N, config.members, config.seed)
         ensembles, self.choice_ = train_best(self.method, views, obs, who, config)
         self.ensemble_ = ensembles[0]
@@ -133,6 +132,21 @@ class HeadEstimator:
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """[N] of 0/1: whether a response is rather liked than not."""
         return (self.decision_function(X) > 0).astype(np.int64)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy, as scikit-learn's classifiers give it: the share of the known labels [N] that `predict` says."""
+        label_N = _numbers("y", y)
+        said_N = self.predict(X)
+        if label_N.size != said_N.size:
+            raise DataError(
+                f"y has shape {label_N.shape}, X has {said_N.size} rows; expected one label per row"
+            )
+        label_N = label_N.reshape(-1)
+        known_N = ~np.isnan(label_N)
+        if not known_N.any():
+            raise DataError("y holds no label; expected 0 or 1 in a row at least")
+        weight_N = None if sample_weight is None else _numbers("sample_weight", sample_weight)[known_N]
+        return float(np.average(said_N[known_N] == label_N[known_N], weights=weight_N))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments, as scikit-learn asks for them; nothing in them is an estimator to go into."""
@@ -165,14 +179,21 @@ class HeadEstimator:
         """Reward logits of every member [M, N].
 
         Raises:
-            DataError: not fitted, or another number of columns than in the fit.
+            DataError: not fitted (scikit-learn's NotFittedError too), or another number of columns than in the fit.
+            ConfigError: the method scores context, which is not in X.
         """
         if not hasattr(self, "ensemble_"):
-            raise DataError("this HeadEstimator is not fitted yet; call fit first")
+            raise _not_fitted()("this HeadEstimator is not fitted yet; call fit first")
         X_ND = _matrix("X", X)
         if X_ND.shape[1] != self.n_features_in_:
             raise DataError(f"X has {X_ND.shape[1]} columns, the fit had {self.n_features_in_}")
         views = self._views(X_ND, None)
+        layouts = [self.ensemble_.layouts[name] for name in self.method.reward_heads]
+        if any(layout.inputs and layout.head.view not in views for layout in layouts):
+            raise ConfigError(
+                f"{self.method.key} scores context, not X, and predictions are made from X alone; fit it to a log with "
+                "tacit.fit, or use a method that reads X, such as naive"
+            )
         scores: NDArray[np.float32] = self.ensemble_.rewards(
             self.method, views, torch.arange(len(X_ND))
         ).numpy()
@@ -187,6 +208,28 @@ class HeadEstimator:
         return {"reward": text, "all": both, "propensity": context, "context": context, "length": text}
 
 
+@cache
+def _not_fitted() -> type[DataError]:
+    """A class that is our error and scikit-learn's, made when first needed: importing scikit-learn takes a while."""
+    from sklearn.exceptions import NotFittedError
+
+    return type("NotFitted", (DataError, NotFittedError), {})
+
+
+def _group_codes(groups: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Numbers for the groups, [N]; what is missing is no group, least of all one that all such rows share."""
+    given = np.asarray(groups)
+    if given.shape != (rows,):
+        raise DataError(f"groups have shape {given.shape}, X has {rows} rows; expected one group per row")
+    if given.dtype.kind == "f" and np.isnan(given).any():
+        row = int(np.isnan(given).argmax())
+        raise DataError(f"groups, row {row}: found NaN, expected a group; give rows without one their own")
+    try:
+        return np.unique(given, return_inverse=True)[1].astype(np.int64)
+    except TypeError:
+        raise DataError("groups mix types or hold None; expected all texts or all numbers") from None
+
+
 def _numbers(name: str, values: Any) -> NDArray[np.float32]:
     try:
         return np.asarray(values, dtype=np.float32)
@@ -195,6 +238,10 @@ def _numbers(name: str, values: Any) -> NDArray[np.float32]:
 
 
 def _matrix(name: str, values: Any) -> NDArray[np.floating]:
+    if hasattr(values, "toarray"):
+        raise DataError(
+            f"{name} is sparse ({type(values).__name__}), expected a dense array: {name}.toarray()"
+        )
     given = np.asarray(values)
     kept = given.dtype in (np.float16, np.float32)  # embeddings stay as they are, and are not held twice
     try:
