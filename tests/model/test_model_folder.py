@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from toy_log import QUICK, columns, log_of
 
+import tacit
 from tacit import RewardModel, Signal, fit
 from tacit.errors import ConfigError, ModelError
 from tacit.features.hashing import HashingEncoder
@@ -96,6 +97,13 @@ def test_a_manifest_that_is_still_json_but_says_something_else_is_noticed(
     assert said in text
     (folder / "tacit.json").write_text(text.replace(said, instead))
     assert "checksum" in refusal(folder)
+
+
+def test_a_manifest_nested_too_deep_is_damaged(folder: Path) -> None:
+    (folder / "tacit.json").write_text("[" * 100_000)
+    assert "tacit.json is damaged" in refusal(folder)
+    with pytest.raises(ModelError, match=r"tacit\.json is damaged"):
+        tacit.load(folder)
 
 
 def test_a_card_may_be_edited_by_its_owner(folder: Path) -> None:

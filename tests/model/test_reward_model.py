@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from safetensors.torch import load_file
 from toy_log import QUICK, columns, log_of, within_prompt_accuracy
@@ -78,6 +80,31 @@ def test_what_is_not_a_pair_is_refused_in_one_line(rm: RewardModel, pairs: list,
     with pytest.raises(TacitError, match=words) as refused:
         rm.score(pairs)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        (None, "pairs: found None (NoneType), expected a list of"),
+        ("just text", "pairs: found 'just text' (str), expected a list of"),
+        (
+            {"prompt": "q", "response": "a"},
+            "pairs: found {'prompt': 'q', 'response': 'a'} (dict), expected a list",
+        ),
+        (pa.table({"prompt": ["q"], "response": ["a"]}), "pairs: found a table (Table), expected"),
+        (pa.table({"prompt": ["q"], "response": ["a"]}).to_pandas(), "found a table (DataFrame), expected"),
+    ],
+)
+def test_what_is_no_list_of_pairs_is_refused_in_one_line(rm: RewardModel, pairs: Any, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        rm.score(pairs)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_iterator_of_pairs_is_read_to_its_end(rm: RewardModel) -> None:
+    prompts, responses = zip(*PAIRS[:8], strict=True)
+    np.testing.assert_array_equal(rm.score(zip(prompts, responses, strict=True)), rm.score(PAIRS[:8]))
+    assert rm.score(iter([])).shape == (0,)
 
 
 def test_no_pairs_give_no_scores(rm: RewardModel) -> None:

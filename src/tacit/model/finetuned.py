@@ -28,7 +28,7 @@ from tacit.model.card import finetuned_card
 from tacit.model.classifier import Classifier, chat_of
 from tacit.model.folder import CHECKPOINT_HEADS, read_manifest, read_tensors, write_folder
 from tacit.model.legible import make_legible
-from tacit.model.scoring import Pairs, Scorer, as_log
+from tacit.model.scoring import Pairs, Scorer, as_log, listed
 from tacit.training.finetune.backbone import head_of, linear, put_head
 from tacit.training.finetune.fitted import FineTuned
 from tacit.training.finetune.side import SideFeatures
@@ -109,6 +109,7 @@ class FineTunedRewardModel(Scorer):
         self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
     ) -> NDArray[np.float32]:
         """Logits of every member, float32 [M, N]; `store` is not used: nothing here is frozen."""
+        pairs = listed(pairs)
         if len(pairs) == 0:
             return np.zeros((len(self.rows_MH), 0), dtype=np.float32)
         log = pairs if isinstance(pairs, FeedbackLog) else as_log(pairs)

@@ -105,7 +105,7 @@ def kind_of(folder: Path) -> str | None:
     """
     try:
         kind = json.loads((folder / MANIFEST).read_bytes()).get("kind")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):  # nested too deep to be ours
         return None
     return kind if isinstance(kind, str) else None
 
@@ -126,7 +126,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         checksum = manifest.pop("checksum")
         files = manifest["files"]
         intact = sha256_json(manifest) == checksum
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         intact = False
     if not intact:
         raise ModelError(f"{path} is damaged: it does not match its checksum; restore it or fit again")

@@ -19,7 +19,7 @@ from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
-from tacit.model.scoring import Pairs, Scorer, as_log
+from tacit.model.scoring import Pairs, Scorer, as_log, listed
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
@@ -66,6 +66,7 @@ class RewardModel(Scorer):
         self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
     ) -> NDArray[np.float32]:
         """Logits of every member, float32 [M, N]."""
+        pairs = listed(pairs)
         if len(pairs) == 0:  # a log needs rows, a caller with nothing to score does not
             return np.zeros((self.ensemble.members, 0), dtype=np.float32)
         inputs = self._inputs(pairs, store, quiet)

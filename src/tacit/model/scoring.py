@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from tacit.data import FeedbackLog, Roles
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, shown
 from tacit.features import EmbeddingStore
 
 Pairs = Sequence[tuple[Any, str]] | Sequence[Mapping[str, Any]] | FeedbackLog
-"""(prompt, response) tuples, {"prompt", "response"} mappings, or a log. A prompt is text or chat messages."""
+"""(prompt, response) tuples, {"prompt", "response"} mappings, or a log. A prompt is text or chat messages.
+
+An iterator of pairs is read to its end.
+"""
 
 
 class Scorer(ABC):
@@ -84,6 +87,26 @@ class Scorer(ABC):
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / (1 + e⁻ˣ), without overflow."""
     return torch.sigmoid(torch.from_numpy(np.asarray(logits, dtype=np.float32))).numpy()
+
+
+def listed(pairs: Any) -> Pairs:
+    """Pairs that can be counted: as they are, or an iterator (a `zip`, a generator) read to its end.
+
+    Raises:
+        ConfigError: something else, or a table, which is a log and no list of pairs.
+    """
+    if isinstance(pairs, FeedbackLog | list | tuple):
+        return pairs
+    if hasattr(pairs, "columns"):  # iterated, a data frame gives the names of its columns
+        raise ConfigError(
+            f"pairs: found a table ({type(pairs).__name__}), expected (prompt, response) pairs or a log; read it "
+            "with FeedbackLog.read(table)"
+        )
+    if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
+        raise ConfigError(
+            f"pairs: found {shown(pairs)}, expected a list of (prompt, response) pairs or a FeedbackLog"
+        )
+    return list(pairs)
 
 
 def as_log(pairs: Sequence[Any]) -> FeedbackLog:
