@@ -14,7 +14,7 @@ from tacit.data.texts import TEXT, is_text
 from tacit.errors import DataError
 
 _TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
-_NULL_CELLS = ("", "null", "none", "nan", "na")
+_NULL_CELLS = ("", "null", "none", "nan", "na", "n/a")
 
 
 def binary(raw: RawTable, name: str, part: str) -> Any:

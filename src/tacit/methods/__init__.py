@@ -36,6 +36,7 @@ from tacit.methods.label_wave import LabelWave
 from tacit.methods.latent import STRATA, strata
 from tacit.methods.latent_em import LatentEM
 from tacit.methods.latent_ml import LatentML
+from tacit.methods.latent_pairs import LatentPairs
 from tacit.methods.length import Length
 from tacit.methods.method import Head, Method, Stage
 from tacit.methods.mrdr import MRDR
@@ -106,6 +107,7 @@ __all__ = [
     "LabelWave",
     "LatentEM",
     "LatentML",
+    "LatentPairs",
     "Length",
     "Method",
     "MultiDR",
@@ -137,6 +139,7 @@ _METHODS: tuple[type[Method], ...] = (
     ImplicitRM,
     LatentML,
     LatentEM,
+    LatentPairs,
     PUBalanced,
     WMF,
     ElkanNoto,
