@@ -97,6 +97,14 @@ def test_units_are_sessions_then_users_then_prompts() -> None:
     assert unit_of(log_of(table, user_id="user", session_id="llm")) == "session_id"
 
 
+def test_rows_of_no_known_user_are_drawn_and_counted_by_prompt_and_not_as_one_user() -> None:
+    table = columns()
+    log = log_of(table | {"user": [None] * len(table["user"])}, user_id="user")
+    prompts = len(set(log.prompt_codes().tolist()))
+    assert len(set(truths(log).units_N.tolist())) == prompts
+    assert predicted(log, methods.Constant())[0].method == "constant"  # one user would be refused: 3 folds need 3
+
+
 def test_truths_hold_what_the_log_knows_and_nan_elsewhere() -> None:
     table = columns() | {"rank": [i % 3 if i > 5 else None for i in range(90)]}
     truth = truths(log_of(table, rank="rank", user_id="user"))

@@ -201,9 +201,9 @@ class FeedbackLog:
         Raises:
             DataError: a role that this log has no column for, or an unknown column.
         """
-        return grouping.encode(self._units(role))
+        return grouping.encode(self._unit_column(role))
 
-    def _units(self, role: str) -> Any:
+    def _unit_column(self, role: str) -> Any:
         if role == "prompt_id":
             role = self.roles.prompt_id or self.roles.prompt
         if role in ("user_id", "session_id", "policy"):
@@ -215,9 +215,9 @@ class FeedbackLog:
             role = column or role
         return self._column(role)
 
-    def _whole(self, by: str) -> npt.NDArray[np.int64]:
+    def units(self, by: str) -> npt.NDArray[np.int64]:
         """The groups that a split keeps whole, int64 [N]; rows of no known user, say, stay together by prompt alone."""
-        units = self._units(by)
+        units = self._unit_column(by)
         codes = grouping.encode(units)
         if not units.null_count:
             return codes
@@ -234,7 +234,7 @@ class FeedbackLog:
             ConfigError: k below 2.
             DataError: fewer groups than folds.
         """
-        return grouping.fold_of_groups(self._whole(by), k, seed)
+        return grouping.fold_of_groups(self.units(by), k, seed)
 
     def split(
         self, by: str = "prompt_id", test: float = 0.2, seed: int = 0
@@ -245,7 +245,7 @@ class FeedbackLog:
             ConfigError: a share outside (0, 1).
             DataError: fewer than two groups.
         """
-        mask = grouping.held_out(self._whole(by), test, seed)
+        mask = grouping.held_out(self.units(by), test, seed)
         return self.take(np.flatnonzero(~mask)), self.take(np.flatnonzero(mask))
 
     # ---- what users did

@@ -64,7 +64,7 @@ def cross_validate(
     config = config or TrainingConfig()
     log = prepared.log
     unit = by or unit_of(log)
-    units = len(set(log.codes(unit).tolist()))
+    units = len(set(log.units(unit).tolist()))
     if units < folds:
         raise DataError(f"{log.name}: {folds} folds need at least {folds} different {unit}, found {units}")
     outer_N = log.folds(folds, by=unit, seed=config.seed)
@@ -107,7 +107,7 @@ def truths(log: FeedbackLog, by: str | None = None, threshold: float = 0.5) -> T
     _, visible_NK = log.signal_matrix()
     return Truths(
         prompts_N=log.prompt_codes(),
-        units_N=log.codes(by or unit_of(log)),
+        units_N=log.units(by or unit_of(log)),
         gold_N=np.where(gold_known_N, gold_N, np.nan) if log.roles.gold is not None else None,
         rank_N=np.where(rank_known_N, rank_N, np.nan) if log.roles.rank is not None else None,
         seen_N=np.asarray(visible_NK.any(axis=1)) if visible_NK.shape[1] else None,
