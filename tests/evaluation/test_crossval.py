@@ -102,7 +102,9 @@ def test_rows_of_no_known_user_are_drawn_and_counted_by_prompt_and_not_as_one_us
     log = log_of(table | {"user": [None] * len(table["user"])}, user_id="user")
     prompts = len(set(log.prompt_codes().tolist()))
     assert len(set(truths(log).units_N.tolist())) == prompts
-    assert predicted(log, methods.Constant())[0].method == "constant"  # one user would be refused: 3 folds need 3
+    assert (
+        predicted(log, methods.Constant())[0].method == "constant"
+    )  # one user would be refused: 3 folds need 3
 
 
 def test_truths_hold_what_the_log_knows_and_nan_elsewhere() -> None:
