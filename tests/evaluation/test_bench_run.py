@@ -14,7 +14,7 @@ import torch
 from small_bench import LONG_ENOUGH, QUICK, SOME, base, case_of, problem, run, texts
 from small_log import columns, log_of
 
-from tacit import methods
+from tacit import FeedbackLog, methods
 from tacit.errors import ConfigError, IdentificationWarning, TacitError
 from tacit.evaluation.bench import SUITES, BenchResult
 from tacit.evaluation.bench import run as running
@@ -300,3 +300,22 @@ def test_a_process_that_dies_is_one_line_that_says_how_to_go_on(
 def test_no_process_at_all_is_refused(jobs: int, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected 1 or more"):
         run("implicit", tmp_path, jobs=jobs)
+
+
+def test_other_ratings_are_another_result_though_no_role_names_their_column(tmp_path: Path) -> None:
+    def rated(turned: bool) -> FeedbackLog:
+        table = columns()
+        rating = [(3 - i % 4 if turned else i % 4) for i in range(len(table["gold"]))]
+        log = log_of({**table, "rating": rating}, gold="gold", signals=(), context=())
+        assert "rating" in log.table.column_names
+        return log
+
+    def hashes(log: FeedbackLog) -> dict[str, str]:
+        found = running.run_bench(
+            "implicit", log, tmp_path, methods=("naive",), seeds=1, encoder="hashing:64", config=QUICK
+        )
+        return {score.contender.name: score.hash for score in found.scores}
+
+    first, again, turned = hashes(rated(False)), hashes(rated(False)), hashes(rated(True))
+    assert first == again
+    assert {name for name in first if first[name] == turned[name]} == {"oracle"}

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog
@@ -155,6 +156,7 @@ def run_bench(
     todo: list[tuple[Case, Job]] = []
     for case in SUITES[suite]:
         problem = Problem.of(texts, make(case.mechanism, base, seeds, **case.parameters))
+        drawn = _drawn(problem)
         judged[case.name] = Judged(problem.liked_SN.numpy()[:, texts.test_N], texts.groups_N[texts.test_N])
         facts["cases"][case.name] = _rates(problem)
         rows = [one for protocol in protocols for one in contenders(problem, methods, protocol)]
@@ -165,7 +167,7 @@ def run_bench(
             if (reason := refusal(one, problem)) is not None:
                 refused.append((case.name, one.name, reason))
                 continue
-            key = sha256_json({**common, "case": _deciding(case, problem, one), "row": one.to_json()})
+            key = sha256_json({**common, "case": _deciding(case, problem, drawn, one), "row": one.to_json()})
             todo.append((case, Job(problem, one, key)))
     once = {job.key: (case, job) for case, job in reversed(todo)}  # the first case of those that share a fit
     unique = [(case, job) for case, job in todo if once[job.key][1] is job]
@@ -215,11 +217,25 @@ def fit_seeds(problem: Problem, contender: Contender, config: TrainingConfig) ->
     return np.stack([e.rewards(contender.method, views, tested).mean(0).numpy() for e in ensembles])
 
 
-def _deciding(case: Case, problem: Problem, one: Contender) -> Any:
+def _deciding(case: Case, problem: Problem, drawn: str, one: Contender) -> Any:
     """What of a case decides a result: for the oracle, which reads no signal, the preferences alone."""
     if one.name == "oracle":
-        return hashlib.sha256(problem.liked_SN.numpy().tobytes()).hexdigest()
-    return [case.mechanism, case.parameters]
+        return _hash(problem.liked_SN)
+    return [case.mechanism, case.parameters, drawn]
+
+
+def _drawn(problem: Problem) -> str:
+    """A hash of what a world drew: it may read columns that have no role, such as `rating`, unknown to the base's."""
+    obs = problem.observations
+    context = [] if problem.context_NC is None else [torch.from_numpy(problem.context_NC)]
+    return _hash(obs.signals_BK, obs.visible_BK, problem.liked_SN, *problem.truth.values(), *context)
+
+
+def _hash(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _rates(problem: Problem) -> dict[str, Any]:
