@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import FeedbackLog, Signal
-from tacit.errors import ConfigError, TacitError
+from tacit.errors import ConfigError, IdentificationWarning, TacitError
 from tacit.evaluation.bench import RealResult, find_data, run_real, write_run
 from tacit.evaluation.bench import real as running
 from tacit.evaluation.bench.real import tidy_real
@@ -152,3 +153,24 @@ def test_published_sets_are_looked_for_where_tacit_data_points(
 def test_a_path_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TacitError, match=r"nothing\.jsonl"):
         find_data(str(tmp_path / "nothing.jsonl"))
+
+
+def test_what_a_fit_doubted_is_told_again_by_a_run_that_finds_it_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cross_validate = running.cross_validate
+
+    def doubting(prepared: Any, contenders: Any, **options: Any) -> Any:
+        if contenders[0].key == "wmf":
+            warnings.warn("the level is a guess", IdentificationWarning, stacklevel=1)
+        return cross_validate(prepared, contenders, **options)
+
+    monkeypatch.setattr(running, "cross_validate", doubting)
+    with pytest.warns(IdentificationWarning, match=r"^wmf: the level is a guess$"):
+        first = run(thumbs(), tmp_path, "wmf")
+    monkeypatch.setattr(running, "cross_validate", lambda *_, **__: pytest.fail("fitted again"))
+    with pytest.warns(IdentificationWarning, match=r"^wmf: the level is a guess$"):
+        again = run(thumbs(), tmp_path, "wmf")
+    assert first.doubts == again.doubts == ("wmf: the level is a guess",)
+    table = write_run([again], tmp_path / "out", command="tacit bench")["table"].read_text(encoding="utf-8")
+    assert "What fits warned of:\n\n* wmf: the level is a guess\n" in table

@@ -319,3 +319,22 @@ def test_other_ratings_are_another_result_though_no_role_names_their_column(tmp_
     first, again, turned = hashes(rated(False)), hashes(rated(False)), hashes(rated(True))
     assert first == again
     assert {name for name in first if first[name] == turned[name]} == {"oracle"}
+
+
+def test_what_a_fit_doubted_is_told_again_by_a_run_that_finds_it_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_seeds = running.fit_seeds
+
+    def doubting(problem: Any, contender: Contender, config: Any) -> Any:
+        if contender.name == "nnpu":
+            warnings.warn("the prior is a guess", IdentificationWarning, stacklevel=1)
+        return fit_seeds(problem, contender, config)
+
+    monkeypatch.setattr(running, "fit_seeds", doubting)
+    with pytest.warns(IdentificationWarning, match=r"^nnpu \(honest\), α=0.3: the prior is a guess$"):
+        first = run("implicit", tmp_path, methods=("nnpu",))
+    monkeypatch.setattr(running, "fit_seeds", lambda *_, **__: pytest.fail("fitted again"))
+    with pytest.warns(IdentificationWarning, match=r"^nnpu \(honest\), α=0.3: the prior is a guess$"):
+        again = run("implicit", tmp_path, methods=("nnpu",))
+    assert first.doubts == again.doubts == ("nnpu (honest), α=0.3: the prior is a guess",)

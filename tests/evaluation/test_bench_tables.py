@@ -162,3 +162,10 @@ def test_the_report_tells_its_command_its_budget_and_who_was_refused() -> None:
     for told in ("`tacit bench --suite worlds`", "a budget", "2 seeds", "copied` fires on 20.0%"):
         assert told in text
     assert text.count("* `counter_if` (a case): needs context") == 1
+
+
+def test_the_report_lists_what_fits_warned_of() -> None:
+    made = replace(result(NAIVE), doubts=("nnpu (honest), a case: the prior is a guess",))
+    text = markdown(made, lines(made, draws=20), command="tacit bench")
+    assert "What fits warned of:\n\n* nnpu (honest), a case: the prior is a guess\n" in text
+    assert "warned of" not in report(NAIVE)

@@ -100,12 +100,19 @@ def end_with(parent: int, scratch: Path | None = None) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _do(i: int, task: T, work: Callable[[T], R]) -> tuple[int, R, tuple[str, ...]]:
-    with _one_thread(), warnings.catch_warnings(record=True) as caught:
+def with_doubts(work: Callable[[], R]) -> tuple[R, tuple[str, ...]]:
+    """The result of some work, and what it warned of about identification, which is told to nobody else."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", IdentificationWarning)
-        result = work(task)
-    return i, result, tuple(dict.fromkeys(str(warning.message) for warning in caught))
+        result = work()
+    return result, tuple(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def _do(i: int, task: T, work: Callable[[T], R]) -> tuple[int, R, tuple[str, ...]]:
+    with _one_thread():
+        result, told = with_doubts(lambda: work(task))
+    return i, result, told
 
 
 @contextmanager

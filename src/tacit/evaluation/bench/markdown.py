@@ -57,6 +57,8 @@ def markdown(
     if published is not None:
         parts.append(published_note)
     parts.append(_legend())
+    if result.doubts:
+        parts.append(_warned(result.doubts))
     if result.refused:
         parts.append(_refused(result))
     return "\n\n".join(parts) + "\n"
@@ -95,6 +97,8 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
             f"{result.unit.removesuffix('_id')}. *To naive*: paired difference in {order.replace('_', ' ')}.\n\n"
             + _grid(head, grid)
         )
+        if result.doubts:
+            parts.append(_warned(result.doubts))
         if result.refused:
             lines = "\n".join(f"* `{name}`: {reason}" for name, reason in result.refused)
             parts.append(f"Could not take part:\n\n{lines}")
@@ -213,6 +217,10 @@ def _legend() -> str:
         "method's score is not a probability and nothing calibrated it. Mean rank is among estimators of the same "
         "protocol; references and baselines are not ranked. *Seconds*: all seeds and cases, on the machine that ran it."
     )
+
+
+def _warned(doubts: Sequence[str]) -> str:
+    return "What fits warned of:\n\n" + "\n".join(f"* {line}" for line in doubts)
 
 
 def _refused(result: BenchResult) -> str:

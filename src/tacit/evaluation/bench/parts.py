@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +37,13 @@ def write_part(folder: Path, key: str, **arrays: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / f"{key[:_SHOWN]}.safetensors") as temporary:
         save_file({name: np.asarray(value, order="C") for name, value in arrays.items()}, temporary)
+
+
+def kept_doubts(doubts: Sequence[str]) -> NDArray[np.uint8]:
+    """Warnings of a fit as an array of its part: whoever finds the fit done has to hear of them as well."""
+    return np.frombuffer(json.dumps(doubts).encode(), dtype=np.uint8)
+
+
+def doubts_of(part: dict[str, NDArray[Any]]) -> tuple[str, ...]:
+    """The warnings in the array `doubts` of a part."""
+    return tuple(json.loads(part["doubts"].tobytes()))

@@ -6,6 +6,7 @@ Every contender is cross-validated on the same folds, which keep sessions, users
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tacit import methods
 from tacit._version import __version__
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError, TacitError
-from tacit.evaluation.bench.parts import read_part, write_part
+from tacit.errors import ConfigError, IdentificationWarning, TacitError
+from tacit.evaluation.bench.parts import doubts_of, kept_doubts, read_part, write_part
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
+from tacit.evaluation.side_by_side import with_doubts
 from tacit.evaluation.table import Predictions, Protocol, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.files import sha256_json
@@ -47,6 +50,7 @@ class RealResult:
         hashes: of its configuration, by name.
         refused: (contender, reason) of those that could not take part.
         facts: sizes, rates, encoder, budget.
+        doubts: what fits warned of about identification, one line for each contender.
     """
 
     data: str
@@ -56,6 +60,7 @@ class RealResult:
     hashes: dict[str, str]
     refused: tuple[tuple[str, str], ...]
     facts: dict[str, Any]
+    doubts: tuple[str, ...] = ()
 
 
 def run_real(
@@ -106,6 +111,7 @@ def run_real(
     found: list[Predictions] = []
     seconds, hashes = {}, {}
     refused: list[tuple[str, str]] = []
+    doubts: list[str] = []
     with progress(f"cross-validating {log.name}", len(chosen), quiet=quiet) as bar:
         for method in chosen:
             bar.advance(1, method.key)
@@ -114,12 +120,18 @@ def run_real(
                 continue
             key = sha256_json({**common, "method": [method.key, method.parameters()]})
             try:
-                predictions, seconds[method.key] = _part(folder, key, method, prepared, config)
+                part = _part(folder, key, method, prepared, config)
             except TacitError as error:  # one that cannot be fitted does not end a run of hours
                 refused.append((method.key, str(error)))
                 continue
-            hashes[method.key] = key
-            found.append(predictions)
+            hashes[method.key], seconds[method.key] = key, float(part["seconds"])
+            protocol: Protocol = "oracle" if method.reads_gold else "honest"
+            found.append(Predictions(method.key, protocol, part["score"], part.get("log_likelihood")))
+            if warned := doubts_of(part):  # by every fold and stage; one of them says it
+                more = f" (and {len(warned) - 1} more)" if len(warned) > 1 else ""
+                doubts.append(f"{method.key}: {warned[0]}{more}")
+    for line in doubts:
+        warnings.warn(line, IdentificationWarning, stacklevel=2)
     rows = compare(found, truths(log))
     facts = {
         "rows": len(log),
@@ -132,7 +144,14 @@ def run_real(
         },
     }
     return RealResult(
-        data or Path(log.name).name, unit_of(log), tuple(rows), seconds, hashes, tuple(refused), facts
+        data or Path(log.name).name,
+        unit_of(log),
+        tuple(rows),
+        seconds,
+        hashes,
+        tuple(refused),
+        facts,
+        tuple(doubts),
     )
 
 
@@ -157,18 +176,17 @@ def _refusal(method: Method, prepared: Prepared) -> str | None:
 
 def _part(
     folder: Path, key: str, method: Method, prepared: Prepared, config: TrainingConfig
-) -> tuple[Predictions, float]:
-    part = read_part(folder, key, "score", "seconds")
+) -> dict[str, NDArray[Any]]:
+    part = read_part(folder, key, "score", "seconds", "doubts")
     if part is None:
         started = time.perf_counter()
-        made = cross_validate(prepared, [method], folds=FOLDS, config=config)[0]
-        part = {"score": made.score_N, "seconds": np.array(time.perf_counter() - started)}
+        (made,), doubts = with_doubts(lambda: cross_validate(prepared, [method], folds=FOLDS, config=config))
+        seconds = np.array(time.perf_counter() - started)
+        part = {"score": made.score_N, "seconds": seconds, "doubts": kept_doubts(doubts)}
         if made.log_likelihood_N is not None:
             part["log_likelihood"] = made.log_likelihood_N
         write_part(folder, key, **part)
-    protocol: Protocol = "oracle" if method.reads_gold else "honest"
-    found = Predictions(method.key, protocol, part["score"], part.get("log_likelihood"))
-    return found, float(part["seconds"])
+    return part
 
 
 def tidy_real(results: Sequence[RealResult]) -> Iterator[dict[str, Any]]:

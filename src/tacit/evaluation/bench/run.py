@@ -82,6 +82,7 @@ class BenchResult:
         judged: by case name.
         refused: (case, contender, reason) of those that could not.
         facts: rows, prompts, rates by case, budget, versions.
+        doubts: what fits warned of about identification, one line for each contender and protocol.
     """
 
     suite: str
@@ -91,6 +92,7 @@ class BenchResult:
     judged: dict[str, Judged]
     refused: tuple[tuple[str, str, str], ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 def run_bench(
@@ -172,20 +174,17 @@ def run_bench(
     once = {job.key: (case, job) for case, job in reversed(todo)}  # the first case of those that share a fit
     unique = [(case, job) for case, job in todo if once[job.key][1] is job]
     found: dict[str, Part | str] = {}
-    doubts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    told: dict[str, tuple[str, ...]] = {}
     with shared, progress(f"suite {suite}", len(unique), quiet=quiet) as bar:
         fit = partial(fit_seeds, config=config)
         everything = [job for _, job in unique]
-        for i, part, told in run_jobs(everything, fit, folder, processes(jobs), scratch=Path(shared.name)):
+        for i, part, warned in run_jobs(everything, fit, folder, processes(jobs), scratch=Path(shared.name)):
             case, job = unique[i]
-            if told:  # by every seed and stage; one of them says it
-                more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-                doubts[job.contender.name, job.contender.protocol].append(f"{case.name}: {told[0]}{more}")
-            found[job.key] = part
+            found[job.key], told[job.key] = part, warned
             bar.advance(1, f"{case.name}: {job.contender.name}")
-    for (name, protocol), told_in in doubts.items():
-        more = f"; likewise in {len(told_in) - 1} more cases" if len(told_in) > 1 else ""
-        warnings.warn(f"{name} ({protocol}), {told_in[0]}{more}", IdentificationWarning, stacklevel=2)
+    doubts = _doubts(unique, told)
+    for line in doubts:
+        warnings.warn(line, IdentificationWarning, stacklevel=2)
     for case, job in todo:
         part = found[job.key]
         if isinstance(part, str):
@@ -193,7 +192,7 @@ def run_bench(
         else:
             scores.append(Score(case, job.contender, part["scores"], float(part["seconds"]), job.key))
     return BenchResult(
-        suite, data or Path(base.name).name, seeds, tuple(scores), judged, tuple(refused), facts
+        suite, data or Path(base.name).name, seeds, tuple(scores), judged, tuple(refused), facts, doubts
     )
 
 
@@ -236,6 +235,20 @@ def _hash(*tensors: Tensor) -> str:
     for tensor in tensors:
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _doubts(done: Sequence[tuple[Case, Job]], told: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """One line for each contender and protocol, in the order of the jobs, whichever of them ended first."""
+    by_row: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for case, job in done:
+        if warned := told[job.key]:  # by every seed and stage; one of them says it
+            more = f" (and {len(warned) - 1} more)" if len(warned) > 1 else ""
+            by_row[job.contender.name, job.contender.protocol].append(f"{case.name}: {warned[0]}{more}")
+    return tuple(
+        f"{name} ({protocol}), {cases[0]}"
+        + (f"; likewise in {len(cases) - 1} more cases" if cases[1:] else "")
+        for (name, protocol), cases in by_row.items()
+    )
 
 
 def _rates(problem: Problem) -> dict[str, Any]:

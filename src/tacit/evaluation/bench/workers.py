@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tacit.errors import TacitError
 from tacit.evaluation.bench.contenders import Contender
-from tacit.evaluation.bench.parts import read_part, write_part
+from tacit.evaluation.bench.parts import doubts_of, kept_doubts, read_part, write_part
 from tacit.evaluation.bench.problems import Problem
-from tacit.evaluation.side_by_side import side_by_side
+from tacit.evaluation.side_by_side import side_by_side, with_doubts
 
 Part = dict[str, NDArray[Any]]
 Done = tuple[int, Part | str, tuple[str, ...]]
@@ -47,22 +47,23 @@ def run_jobs(
     """
     missing = []
     for i, job in enumerate(todo):
-        part = read_part(folder, job.key, "scores", "seconds")
+        part = read_part(folder, job.key, "scores", "seconds", "doubts")
         if part is None:
             missing.append(i)
         else:
-            yield i, part, ()
+            yield i, part, doubts_of(part)
     work = partial(_run, fit=fit, folder=folder)
-    for n, part_or_reason, told in side_by_side(work, [todo[i] for i in missing], jobs, scratch=scratch):
-        yield missing[n], part_or_reason, told
+    for n, found, _ in side_by_side(work, [todo[i] for i in missing], jobs, scratch=scratch):
+        yield missing[n], found, () if isinstance(found, str) else doubts_of(found)
 
 
 def _run(job: Job, fit: Fit, folder: Path) -> Part | str:
     started = time.perf_counter()
     try:
-        scores_Sn = fit(job.problem, job.contender)
+        scores_Sn, doubts = with_doubts(partial(fit, job.problem, job.contender))
     except TacitError as error:  # one that cannot be fitted does not end a run of hours
         return str(error)
-    part = {"scores": scores_Sn, "seconds": np.array(time.perf_counter() - started)}
+    seconds = np.array(time.perf_counter() - started)
+    part = {"scores": scores_Sn, "seconds": seconds, "doubts": kept_doubts(doubts)}
     write_part(folder, job.key, **part)
     return part
