@@ -254,6 +254,8 @@ def test_several_responses_to_a_prompt_are_not_so_many_prompts() -> None:
     assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.3)
     agreed = rate([True] * 50, [str(i // 10) for i in range(50)])
     assert (agreed.low, agreed.high) == wilson(5, 5)
+    torn = rate([True, False, True], ["the one prompt"] * 3)
+    assert (torn.low, torn.high) == wilson(2 / 3, 1)
 
 
 def test_nothing_judged_is_not_a_rate() -> None:

@@ -11,8 +11,8 @@ from tacit.evaluation import (
     auroc,
     bootstrap,
     brier,
-    ece,
     paired_difference,
+    spearman,
     weighted_auroc,
     weighted_mean,
     weighted_within_prompt,
@@ -130,8 +130,19 @@ def test_no_rows_are_refused():
 
 def test_any_metric_of_rows_can_carry_an_interval(data):
     scores, target, groups = data
-    interval = bootstrap(lambda rows: ece(scores[rows], target[rows]), groups, draws=50)
-    assert 0 <= interval.low <= interval.high <= 1
+    interval = bootstrap(lambda rows: spearman(scores[rows], target[rows]), groups, draws=50)
+    assert 0 < interval.low < interval.value < interval.high < 1
+
+
+def test_one_group_says_nothing_of_how_far_a_metric_varies(data):
+    scores, target, _ = data
+    one = np.zeros(len(scores))
+    for metric in (weighted_auroc(scores, target), lambda rows: auroc(scores[rows], target[rows])):
+        interval = bootstrap(metric, one)
+        assert interval.value == auroc(scores, target)
+        assert math.isnan(interval.low) and math.isnan(interval.high)
+        difference = paired_difference(metric, metric, one)
+        assert difference.value == 0 and math.isnan(difference.low) and math.isnan(difference.high)
 
 
 def accuracy_of_drawn_units(scores, target, groups, units, times):

@@ -21,8 +21,9 @@ TRUTH = Truths(PROMPTS, PROMPTS, gold_N=GOLD)
 def test_equal_predictions_differ_by_exactly_zero() -> None:
     good = compare([GOOD, TWIN], TRUTH, draws=50)[0]
     assert good.against["naive"].keys() == good.metrics.keys() - {"base_rate"}
-    for difference in good.against["naive"].values():
-        assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+    for metric, difference in good.against["naive"].items():
+        bounds = (0, 0) if metric != "ece" else pytest.approx((np.nan, np.nan), nan_ok=True)
+        assert difference.value == 0 and (difference.low, difference.high) == bounds
 
 
 def test_the_difference_is_own_minus_other_and_its_interval_excludes_zero_when_plain() -> None:
@@ -82,6 +83,18 @@ def test_intervals_draw_units_not_rows() -> None:
     ]
     assert by_unit.value == by_row.value
     assert by_unit.high - by_unit.low > 1.3 * (by_row.high - by_row.low)
+
+
+def test_a_calibration_error_has_no_bounds_for_draws_of_rows_lie_above_it() -> None:
+    rng = np.random.default_rng(0)
+    score_N = rng.normal(size=120)
+    gold_N = (rng.random(120) < 1 / (1 + np.exp(-score_N))).astype(float)
+    rows = [Predictions(name, "honest", score_N * scale) for name, scale in (("ours", 1), ("naive", 2))]
+    ours = compare(rows, Truths(PROMPTS, PROMPTS, gold_N=gold_N), draws=50)[0]
+    for found in (ours.metrics, ours.against["naive"]):
+        assert np.isfinite(found["ece"].value)
+        assert np.isnan(found["ece"].low) and np.isnan(found["ece"].high)
+        assert found["brier"].low < found["brier"].value < found["brier"].high
 
 
 def test_a_row_is_json_with_low_and_high_and_null_where_undefined() -> None:

@@ -9,7 +9,11 @@ of its prompt. A metric that can be computed from row weights does all draws at 
 
 Any other metric is a function of row numbers, slower and just as correct as long as it looks at no prompts:
 
-    bootstrap(lambda rows: ece(p[rows], target[rows]), groups)
+    bootstrap(lambda rows: spearman(score[rows], gold[rows]), groups)
+
+Not for `ece`: chance alone keeps the mean label of a bin away from its mean probability, and draws add as much again.
+They lie above the value, the more so the better a model is calibrated, and such an interval often holds neither the
+value nor the truth.
 
 Legend: N rows, D draws, G groups.
 """
@@ -39,7 +43,10 @@ _CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the range that holds 95 % of its bootstrap draws; all NaN where it is not defined."""
+    """A value and the range that holds 95 % of its bootstrap draws.
+
+    All NaN where the value is not defined; the bounds alone where nothing says how far it varies.
+    """
 
     value: float
     low: float
@@ -67,12 +74,13 @@ def bootstrap(metric: Metric, groups: Numbers, *, draws: int = 1000, seed: int =
             Such a function sees a prompt that was drawn twice as one prompt with double rows: metrics
             inside prompts need `weighted_within_prompt` or `weighted_mean` of a value per prompt.
         groups: [N] the prompt of each row: what is drawn.
-        draws: number of draws.
+        draws: number of draws; 0 gives the value alone.
         seed: of the draws. The same seed and groups give the same draws for every metric.
 
     Returns:
         The metric on all rows and the 2.5 and 97.5 percent quantiles of the draws. Draws in which it is not
-        defined (say, one class only) are left out; if it is not defined on all rows, everything is NaN.
+        defined (say, one class only) are left out; if it is not defined on all rows, everything is NaN. The bounds of
+        one group alone are NaN: every draw of it is the same.
 
     Raises:
         DataError: no rows.
@@ -229,10 +237,11 @@ def _evaluate(metric: Metric, groups: Numbers, draws: int, seed: int) -> tuple[f
         raise DataError(
             f"groups: found shape {groups.shape}, expected one prompt per row and at least one row"
         )
+    draws = draws if (groups != groups[0]).any() else 0
     if isinstance(metric, Weighted):
         value = float(metric.over(np.ones((1, len(groups))))[0])
         drawn = [metric.over(weights_DN) for weights_DN in _row_weights(groups, draws, seed)]
-        return value, np.concatenate(drawn)
+        return value, np.concatenate([np.zeros(0), *drawn])
     rows_N = np.arange(len(groups))
     values = [
         metric(np.repeat(rows_N, weights_N.astype(np.int64)))
@@ -258,7 +267,7 @@ def _row_weights(groups: Numbers, draws: int, seed: int) -> Iterator[FloatArray]
 def _interval(value: float, drawn_D: FloatArray) -> Interval:
     drawn_D = drawn_D[~np.isnan(drawn_D)]
     if np.isnan(value) or not len(drawn_D):
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return Interval(float(value), float("nan"), float("nan"))
     low, high = np.quantile(drawn_D, [0.025, 0.975])
     return Interval(float(value), float(low), float(high))
 

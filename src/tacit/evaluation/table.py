@@ -103,13 +103,13 @@ def compare(
         predictions: one per method.
         truth: what to judge against; metrics without their truth are left out.
         references: methods from which differences are taken.
-        draws: of the bootstrap.
+        draws: of the bootstrap. ECE and its differences come without bounds, see `tacit.evaluation.bootstrap`.
     """
     measured = {p.method: _measures(p, truth) for p in predictions}
     rows = []
     for p in predictions:
         metrics = {
-            name: bootstrap(metric, units, draws=draws)
+            name: bootstrap(metric, units, draws=_draws(name, draws))
             for name, (metric, units) in measured[p.method].items()
         }
         against = {}
@@ -122,13 +122,17 @@ def compare(
                     measured[p.method][name][0],
                     measured[other][name][0],
                     measured[p.method][name][1],
-                    draws=draws,
+                    draws=_draws(name, draws),
                 )
                 for name in measured[p.method]
                 if name in shared and name != "base_rate"
             }
         rows.append(Row(p.method, p.protocol, metrics, against))
     return rows
+
+
+def _draws(metric: str, draws: int) -> int:
+    return 0 if metric == "ece" else draws  # the bootstrap has no sound interval for it
 
 
 Measure = tuple[Any, NDArray[np.int64]]

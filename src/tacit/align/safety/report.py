@@ -141,7 +141,8 @@ def rate(values: Sequence[bool | None], prompts: Sequence[str]) -> Rate:
     """The share of True among the judged, with an interval over prompts.
 
     One response per prompt: Wilson's interval. Several: the bootstrap that draws whole prompts, since responses to one
-    prompt resemble each other; where all responses agree it would have no width, and Wilson's over prompts stands in.
+    prompt resemble each other; where all responses agree, or answer one prompt, it would have no width, and Wilson's
+    over prompts stands in.
 
     Args:
         values: [N] what the judge said of each response; None: nothing.
@@ -154,7 +155,7 @@ def rate(values: Sequence[bool | None], prompts: Sequence[str]) -> Rate:
     judged = [(value, prompt) for value, prompt in zip(values, prompts, strict=True) if value is not None]
     groups = len({prompt for _, prompt in judged})
     value = sum(said for said, _ in judged) / len(judged) if judged else math.nan
-    if groups < len(judged) and 0 < value < 1:
+    if 1 < groups < len(judged) and 0 < value < 1:
         _, group_N = np.unique([prompt for _, prompt in judged], return_inverse=True)
         interval = bootstrap(weighted_mean(np.array([float(said) for said, _ in judged])), group_N)
         low, high = interval.low, interval.high
