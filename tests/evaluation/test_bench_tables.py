@@ -169,3 +169,30 @@ def test_the_report_lists_what_fits_warned_of() -> None:
     text = markdown(made, lines(made, draws=20), command="tacit bench")
     assert "What fits warned of:\n\n* nnpu (honest), a case: the prior is a guess\n" in text
     assert "warned of" not in report(NAIVE)
+
+
+def test_a_difference_that_is_not_defined_is_a_dash_in_the_report() -> None:
+    flat = {CASE.name: Judged(np.ones_like(LIKED_Sn), PROMPTS_n)}
+    made = replace(result(NAIVE, ORACLE), judged=flat)
+    text = markdown(made, lines(made, draws=20), command="tacit bench")
+    assert "nan" not in text
+
+
+def test_a_value_without_bounds_stands_alone_in_the_report() -> None:
+    one_prompt = {CASE.name: Judged(LIKED_Sn, np.zeros_like(PROMPTS_n))}
+    made = replace(result(NAIVE, ORACLE), judged=one_prompt)
+    text = markdown(made, lines(made, draws=20), command="tacit bench")
+    assert "nan" not in text and not INTERVAL.search(text)
+
+
+def test_r2_is_open_where_all_are_liked_and_draws_of_one_class_are_left_out() -> None:
+    all_liked = {CASE.name: Judged(np.ones_like(LIKED_Sn), PROMPTS_n)}
+    (line,) = lines(replace(result(NAIVE), judged=all_liked), draws=20)[CASE.name]
+    assert np.isnan([line.intervals["r2"].value, *line.by_seed["r2"]]).all()
+    one_disliked = np.ones_like(LIKED_Sn)
+    one_disliked[:, 0] = 0
+    (line,) = lines(replace(result(NAIVE), judged={CASE.name: Judged(one_disliked, PROMPTS_n)}), draws=100)[
+        CASE.name
+    ]
+    assert line.intervals["r2"].value == pytest.approx(line.mean("r2"))
+    assert line.intervals["r2"].low > -1e4

@@ -243,10 +243,15 @@ def _number(value: float) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    if interval is None or np.isnan(interval.value):
-        return "–"
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return "–" if interval is None else _with_bounds(interval, ".3f")
 
 
 def _signed(interval: Interval) -> str:
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+    return _with_bounds(interval, "+.3f")
+
+
+def _with_bounds(interval: Interval, form: str) -> str:
+    if np.isnan(interval.value):
+        return "–"
+    value = format(interval.value, form)
+    return value if np.isnan(interval.low) else f"{value} [{interval.low:{form}}, {interval.high:{form}}]"

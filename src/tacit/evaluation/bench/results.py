@@ -202,7 +202,10 @@ def _r2(p_n: NDArray[np.float64], liked_n: NDArray[np.float64]) -> Weighted:
 
     def over(weights_DN: NDArray[np.float64]) -> NDArray[np.float64]:
         rate_D = rate.over(weights_DN)
-        r2_D: NDArray[np.float64] = 1 - error.over(weights_DN) / np.maximum(rate_D * (1 - rate_D), 1e-12)
+        spread_D = np.where(
+            (rate_D > 0) & (rate_D < 1), rate_D * (1 - rate_D), np.nan
+        )  # as `metrics.r2` has it
+        r2_D: NDArray[np.float64] = 1 - error.over(weights_DN) / spread_D
         return r2_D
 
     return Weighted(over)
