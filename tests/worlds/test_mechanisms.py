@@ -8,6 +8,7 @@ from rated_base import rated_base
 
 from tacit import worlds
 from tacit.data import FeedbackLog, Roles
+from tacit.errors import ConfigError, DataError
 from tacit.features.style import STYLE_NAMES, style_features
 from tacit.worlds.published import alpha_propensity, levels
 from tacit.worlds.several import GATED, SURFACES
@@ -281,6 +282,32 @@ def test_levels_are_the_rating_on_one_to_five_or_the_gold():
         {"prompt": ["a", "b"], "response": ["c", "d"], "gold": [0.25, 1.0]}, Roles(gold="gold")
     )
     assert levels(plain).tolist() == [2.0, 5.0]
+    assert levels(plain, (0.25, 1)).tolist() == [1.0, 5.0]
+    with pytest.raises(ConfigError, match=r"scale is \(0, 0.5\), expected finite .* of 'gold', 0.25 to 1$"):
+        levels(plain, (0, 0.5))
+    with pytest.raises(ConfigError, match=r"scale is \(-inf, inf\), expected finite"):
+        levels(HARD, (-np.inf, np.inf))
+
+
+@pytest.mark.parametrize(
+    ("ratings", "told"),
+    [
+        (["poor", "fair"], "rating is 'poor' in row 0, expected a finite number on every row"),
+        ([1.0, float("inf")], "rating is inf in row 1, expected a finite number on every row"),
+        ([[1, 2], [3, 4]], r"rating is \[1, 2\] in row 0, expected a finite number on every row"),
+        ([1, None], "1 rows have no rating, expected a number on every row; drop these rows"),
+        ([3, 3], "every rating is 3, expected two different ones or more"),
+    ],
+)
+def test_ratings_that_give_no_levels_are_one_line_with_what_to_do_about_their_column(ratings, told):
+    base = FeedbackLog.from_columns(
+        {"prompt": ["a", "b"], "response": ["c", "d"], "gold": [0.0, 1.0], "rating": ratings},
+        Roles(gold="gold"),
+    )
+    with pytest.raises(DataError, match=told) as caught:
+        worlds.make("alpha_pu", base)
+    assert "rename or drop the column 'rating', and gold gives the levels" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_noise_that_depends_on_the_text_favours_long_answers():

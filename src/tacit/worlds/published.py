@@ -12,6 +12,8 @@ Legend: N rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tacit.data import FeedbackLog
@@ -40,7 +42,7 @@ def alpha_pu(
         seeds: how often users react.
         alpha: how much rarer feedback gets with each level of the rating, in (0, 1]; 1 is SCAR.
         rate: the mean of p.
-        scale: the ends of the rating's scale; None takes the lowest and the highest that occur.
+        scale: the ends of the rating's scale, as in `levels`.
         soft: (lo, hi), to which gold is scaled before r* is drawn.
 
     Raises:
@@ -86,33 +88,65 @@ def alpha_noisy(
 
 
 def levels(base: FeedbackLog, scale: Ends = None) -> FloatArray:
-    """l' = 1 + 4 (l - low)/(high - low), float64 [N], from the column `rating`; 1 + 4·gold where there is none.
+    """l' = 1 + 4 (l - low)/(high - low), float64 [N], from the column `rating`; from gold where there is none.
+
+    Args:
+        base: the log.
+        scale: (low, high); None takes the lowest and the highest rating that occur, and 0 and 1 for gold.
 
     Raises:
-        ConfigError: a scale whose ends do not enclose the ratings.
-        DataError: a row without a rating or gold, or one rating only and no scale given.
+        ConfigError: a scale whose ends are not finite or do not enclose the ratings.
+        DataError: a row without a rating or gold, a rating that is no finite number, or one rating only and no scale.
     """
-    name = "rating" if "rating" in base.table.column_names else base.roles.gold
+    name = _RATING if _RATING in base.table.column_names else base.roles.gold
     if name is None:
-        raise DataError(f"{base.name}: no column 'rating' and no gold; read the log with gold=")
-    rating_N = np.array(base.column(name), dtype=np.float64)
-    missing = int(np.isnan(rating_N).sum())
-    if missing:
-        raise DataError(
-            f"{base.name}: {missing} rows have no {name}, expected a number; take() those that have"
-        )
-    if name != "rating":
-        return 1 + 4 * rating_N
-    low, high = scale or (float(rating_N.min()), float(rating_N.max()))
-    if scale and not (low < high and low <= rating_N.min() and rating_N.max() <= high):
+        raise DataError(f"{base.name}: no column {_RATING!r} and no gold; read the log with gold=")
+    rating_N = _numbers(base, name)
+    least, most = float(rating_N.min()), float(rating_N.max())
+    low, high = scale or ((0.0, 1.0) if name != _RATING else (least, most))
+    if scale and not (-np.inf < low < high < np.inf and low <= least and most <= high):
         raise ConfigError(
-            f"{base.name}: scale is {scale}, expected low < high around the ratings "
-            f"{rating_N.min():g} to {rating_N.max():g}"
+            f"{base.name}: scale is {scale}, expected finite low < high around the values of {name!r}, "
+            f"{least:g} to {most:g}"
         )
     if low == high:
-        raise DataError(f"{base.name}: every rating is {low:g}, expected two or more; pass scale=(low, high)")
+        raise DataError(
+            f"{base.name}: every {name} is {low:g}, expected two different ones or more; {_OR_GOLD}, or pass "
+            "scale=(low, high) in Python"
+        )
     level_N: FloatArray = 1 + 4 * (rating_N - low) / (high - low)
     return level_N
+
+
+_RATING = "rating"
+_OR_GOLD = f"rename or drop the column {_RATING!r}, and gold gives the levels"
+
+
+def _numbers(base: FeedbackLog, name: str) -> FloatArray:
+    values = base.column(name)
+    number_N = np.array([_number(value) for value in values])
+    missing = sum(value is None for value in values)
+    if missing:
+        raise DataError(
+            f"{base.name}: {missing} rows have no {name}, expected a number on every row; drop these rows"
+            + (f", or {_OR_GOLD}" if name == _RATING else "")
+        )
+    wrong_N = ~np.isfinite(number_N)
+    if wrong_N.any():
+        row = int(np.argmax(wrong_N))
+        raise DataError(
+            f"{base.name}: {name} is {values[row]!r:.60} in row {row}, expected a finite number on every row; "
+            f"{_OR_GOLD}"
+        )
+    return number_N
+
+
+def _number(value: Any) -> float:
+    """A rating as a number, NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def alpha_propensity(level_N: FloatArray, alpha: float, rate: float) -> FloatArray:
