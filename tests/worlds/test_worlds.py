@@ -230,9 +230,11 @@ def test_a_world_needs_gold_on_every_row():
         ("delayed", {"mean_delay": 0}, "above 0"),
         ("forced_arm", {"share": -0.1}, "share is -0.1"),
         ("alpha_pu", {"alpha": 0}, "alpha=0"),
-        ("alpha_pu", {"scale": (1, 3)}, "around the ratings 0 to 4"),
+        ("alpha_pu", {"scale": (1, 3)}, "around the values of 'rating', 0 to 4"),
         ("alpha_noisy", {"rho01": 1.5}, "rho01 is 1.5"),
         ("instance_noise", {"rho10": 0.5}, "between 0 and 0.45"),
+        ("users", {"taste": float("nan")}, "world 'users': taste is nan, expected a finite number"),
+        ("style", {"length": float("-inf")}, "world 'style': length is -inf, expected a finite number"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_in_one_line(name, parameters, says):

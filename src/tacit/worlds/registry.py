@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -63,4 +64,7 @@ def make(name: str, base: FeedbackLog, seeds: int = 5, **parameters: Any) -> Wor
     unknown = [parameter for parameter in parameters if parameter not in known]
     if unknown:
         raise ConfigError(f"world {name!r} has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+    for parameter, value in parameters.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"world {name!r}: {parameter} is {value}, expected a finite number")
     return mechanism(base, seeds, **parameters)
