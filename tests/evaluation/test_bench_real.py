@@ -15,7 +15,7 @@ import pytest
 from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import FeedbackLog, Signal
-from tacit.errors import ConfigError, IdentificationWarning, TacitError
+from tacit.errors import ConfigError, DataError, IdentificationWarning, TacitError
 from tacit.evaluation.bench import RealResult, find_data, run_real, write_run
 from tacit.evaluation.bench import real as running
 from tacit.evaluation.bench.real import tidy_real
@@ -123,6 +123,12 @@ def test_an_unknown_method_and_a_log_without_signals_are_one_line(tmp_path: Path
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="no signal is named"):
         run(log_of(columns(), signals=()), tmp_path)
+
+
+def test_gold_that_no_row_has_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no row has gold in column 'audit'"):
+        run(log_of(columns() | {"audit": [None] * 90}, gold="audit"), tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
 
 
 def test_published_sets_are_looked_for_where_tacit_data_points(

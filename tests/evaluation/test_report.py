@@ -14,7 +14,7 @@ import torch
 from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import RewardModel, Signal, fit
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, DataError
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
@@ -192,6 +192,23 @@ def test_without_gold_or_ranks_the_likelihood_of_signals_judges() -> None:
 def test_a_log_with_nothing_to_judge_by_is_refused() -> None:
     with pytest.raises(ConfigError, match="nothing to judge by; name --gold, --rank or the signals"):
         evaluate_model(model(), log_of(columns(seed=5), signals=()))
+
+
+@pytest.mark.parametrize("role", ["gold", "rank"])
+def test_a_truth_that_no_row_has_is_refused_by_the_name_of_its_column(role: str) -> None:
+    log = log_of(columns() | {"audit": [None] * 90}, **{role: "audit"})
+    told = rf"^small: no row has {role} in column 'audit', expected a number on one row at least; [^\n]*$"
+    for folds in (0, 2):
+        with pytest.raises(DataError, match=told):
+            evaluate_model(model(), log, folds=folds)
+
+
+def test_where_no_row_has_a_rank_the_gold_judges_and_the_caption_says_so() -> None:
+    log = log_of(columns() | {"place": [None] * 90}, gold="gold", rank="place")
+    found = evaluate_model(model(), log, folds=0)
+    plain = evaluate_model(model(), log_of(columns(), gold="gold"), folds=0)
+    assert str(found.rows) == str(plain.rows)
+    assert "No row has rank in column 'place'." in found.caption
 
 
 def test_policies_are_listed_by_mean_reward_with_their_raw_rates() -> None:

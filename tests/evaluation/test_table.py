@@ -71,6 +71,8 @@ def test_the_likelihood_is_averaged_over_rows_with_a_visible_signal() -> None:
     truth = Truths(PROMPTS, PROMPTS, seen_N=seen)
     (row,) = compare([Predictions("good", "honest", GOLD, likelihood)], truth, draws=20)
     assert row.metrics["log_likelihood"].value == -1
+    (row,) = compare([GOOD], Truths(PROMPTS, PROMPTS, seen_N=np.zeros(120, dtype=bool)), draws=20)
+    assert "log_likelihood" not in row.metrics
 
 
 def test_intervals_draw_units_not_rows() -> None:

@@ -101,15 +101,38 @@ def cross_validate(
 
 
 def truths(log: FeedbackLog, by: str | None = None, threshold: float = 0.5) -> Truths:
-    """What a log's rows can be judged against: its gold labels and its ranks."""
-    gold_N, gold_known_N = log.gold_values()
-    rank_N, rank_known_N = log.rank_values()
+    """What a log's rows can be judged against: its gold labels and its ranks, where a row has any.
+
+    Raises:
+        DataError: gold or ranks are named, and no row has one.
+    """
+    gold_N, rank_N = _known(*log.gold_values()), _known(*log.rank_values())
+    empty = without_values(log)
+    if empty and gold_N is None and rank_N is None:
+        raise DataError(
+            f"{log.name}: {' and '.join(empty)}, expected a number on one row at least; fill it in, or name another "
+            "column or none"
+        )
     _, visible_NK = log.signal_matrix()
     return Truths(
         prompts_N=log.prompt_codes(),
         units_N=log.units(by or unit_of(log)),
-        gold_N=np.where(gold_known_N, gold_N, np.nan) if log.roles.gold is not None else None,
-        rank_N=np.where(rank_known_N, rank_N, np.nan) if log.roles.rank is not None else None,
+        gold_N=gold_N,
+        rank_N=rank_N,
         seen_N=np.asarray(visible_NK.any(axis=1)) if visible_NK.shape[1] else None,
         threshold=threshold,
     )
+
+
+def without_values(log: FeedbackLog) -> list[str]:
+    """Says of gold and ranks, as far as they are named, that no row has any."""
+    named = (("gold", log.roles.gold, log.gold_values), ("rank", log.roles.rank, log.rank_values))
+    return [
+        f"no row has {role} in column {column!r}"
+        for role, column, values in named
+        if column is not None and not values()[1].any()
+    ]
+
+
+def _known(value_N: NDArray[np.float32], known_N: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    return np.where(known_N, value_N, np.float32(np.nan)) if known_N.any() else None

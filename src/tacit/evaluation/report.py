@@ -10,7 +10,7 @@ from tacit.data import FeedbackLog, Roles
 from tacit.errors import ConfigError, DataError, DegenerateDataError
 from tacit.evaluation.as_it_is import Overlap, overlap_with_fit, predict_as_it_is
 from tacit.evaluation.bootstrap import Interval
-from tacit.evaluation.crossval import cross_validate, truths, unit_of
+from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy
 from tacit.evaluation.table import Predictions, Row, compare
 from tacit.features import EmbeddingStore
@@ -74,6 +74,7 @@ def evaluate_model(
     Raises:
         ConfigError: nothing to judge by: no gold, no ranks, and signals of which the model gives no likelihood; or
             refits of a model that was given nuisances, or gold that this log does not name.
+        DataError: no row has the gold or the rank that is named.
     """
     own = _is_log_of_fit(rm, log)
     chosen = folds if folds is not None else (5 if own else 0)
@@ -119,7 +120,7 @@ def evaluate_model(
     return Evaluation(
         main,
         title,
-        _caption(rows, main, overlap, chosen),
+        _caption(rows, main, overlap, chosen, without_values(log)),
         rows,
         by_policy(log, ours.score_N, ours.probability_N),
         chosen,
@@ -175,8 +176,9 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
     return list(kept.values())
 
 
-def _caption(rows: list[Row], main: str, overlap: Overlap, folds: int) -> str:
+def _caption(rows: list[Row], main: str, overlap: Overlap, folds: int, empty: list[str]) -> str:
     lines = [line for line in (overlap.describe(),) if line]
+    lines += [f"{line[0].upper()}{line[1:]}." for line in empty]
     ours = next(row for row in rows if row.method == main)
     if set(ours.metrics) <= {"base_rate"}:
         lines.append(f"Nothing here judges {main}; name --gold or --rank.")

@@ -160,7 +160,8 @@ def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
         measures["ece"] = (lambda rows: ece(probability[rows], gold[rows]), units)
     if p.log_likelihood_N is not None:
         seen = np.ones(len(p.score_N), dtype=bool) if truth.seen_N is None else truth.seen_N
-        measures["log_likelihood"] = (weighted_mean(p.log_likelihood_N[seen]), truth.units_N[seen])
+        if seen.any():
+            measures["log_likelihood"] = (weighted_mean(p.log_likelihood_N[seen]), truth.units_N[seen])
     measures["base_rate"] = (weighted_mean(p.probability_N), truth.units_N)
     return measures
 

@@ -88,6 +88,7 @@ def run_real(
 
     Raises:
         ConfigError: an unknown estimator, or a log without signals.
+        DataError: no row has the gold or the rank that is named.
     """
     for key in keys:
         if key not in methods.available():
@@ -97,6 +98,7 @@ def run_real(
             f"{log.name}: no signal is named; the real suite needs a log of feedback: name its columns "
             "(--signal COLUMN), or use oasst1 or realhumaneval"
         )
+    truth = truths(log)  # refuses a log that nothing judges before anything is fitted
     config = config or BUDGET
     prepared = prepare(log, encoder, store=store, quiet=quiet)
     common = {
@@ -132,7 +134,7 @@ def run_real(
                 doubts.append(f"{method.key}: {warned[0]}{more}")
     for line in doubts:
         warnings.warn(line, IdentificationWarning, stacklevel=2)
-    rows = compare(found, truths(log))
+    rows = compare(found, truth)
     facts = {
         "rows": len(log),
         "prompts": len(set(log.prompt_codes().tolist())),
