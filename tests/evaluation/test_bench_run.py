@@ -15,8 +15,8 @@ from small_bench import LONG_ENOUGH, QUICK, SOME, base, case_of, problem, run, t
 from small_log import columns, log_of
 
 from tacit import FeedbackLog, methods
-from tacit.errors import ConfigError, IdentificationWarning, TacitError
-from tacit.evaluation.bench import SUITES, BenchResult
+from tacit.errors import ConfigError, DataError, IdentificationWarning, TacitError
+from tacit.evaluation.bench import SUITES, BenchResult, write_run
 from tacit.evaluation.bench import run as running
 from tacit.evaluation.bench.contenders import ALWAYS, Contender, contenders
 from tacit.evaluation.bench.results import tidy, write_rows
@@ -248,6 +248,26 @@ def test_a_base_without_gold_is_refused(tmp_path: Path) -> None:
     for log in (log_of(table), log_of({**table, "gold": [None, *table["gold"][1:]]}, gold="gold")):
         with pytest.raises(ConfigError, match="gold"):
             running.run_bench("implicit", log, tmp_path, encoder="hashing:64")
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+def test_a_base_of_which_no_quarter_can_be_kept_for_the_test_is_refused(prompts: int, tmp_path: Path) -> None:
+    log = log_of(columns(prompts), gold="gold", signals=(), context=())
+    with pytest.raises(
+        DataError, match=rf"^small: found {prompts} different prompts?, expected 4 or more, [^\n]*$"
+    ):
+        running.run_bench("implicit", log, tmp_path, encoder="hashing:64")
+
+
+def test_the_fewest_prompts_leave_a_table_without_bounds(tmp_path: Path) -> None:
+    log = log_of(columns(4), gold="gold", signals=(), context=())
+    result = running.run_bench(
+        "worlds", log, tmp_path, methods=("naive",), seeds=1, encoder="hashing:64", config=QUICK
+    )
+    assert result.refused == ()
+    written = write_run(result, tmp_path / "out", command="tacit bench")
+    text = written["table"].read_text(encoding="utf-8")
+    assert "nan" not in text and "[" not in text
 
 
 def test_a_table_has_one_row_per_case_method_seed_and_metric(tmp_path: Path) -> None:

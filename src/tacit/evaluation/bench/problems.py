@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, DataError
 from tacit.features import ContextCodec, EmbeddingStore, Encoder
 from tacit.methods import Observations
 from tacit.model import Inputs, PropensityFeatures, Scalings, log_inputs
@@ -51,9 +51,19 @@ class Texts:
     def of(
         cls, base: FeedbackLog, encoder: Encoder, store: EmbeddingStore | None, *, quiet: bool = True
     ) -> Texts:
-        """Embed a base log, or read it from the store."""
-        inputs = log_inputs(encoder, base, store, quiet=quiet)
+        """Embed a base log, or read it from the store.
+
+        Raises:
+            DataError: fewer prompts than a quarter can be kept of for the test.
+        """
         groups_N = base.prompt_codes()
+        prompts = len(np.unique(groups_N))
+        if prompts < TEST_FOLDS:
+            raise DataError(
+                f"{base.name}: found {prompts} different prompt{'s' * (prompts != 1)}, expected {TEST_FOLDS} or more, "
+                "for a quarter of them is kept for the test; take a log of more prompts"
+            )
+        inputs = log_inputs(encoder, base, store, quiet=quiet)
         prompt = None
         if encoder.paired:
             D = inputs.embedding_ND.shape[1] // 3

@@ -128,6 +128,7 @@ def run_bench(
 
     Raises:
         ConfigError: an unknown contender, or a base without gold.
+        DataError: a base of fewer than four prompts.
     """
     refuse_without_gold(base)
     config = config or BUDGET
