@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from command_line import Ran, Tacit, rows, write
 
+from tacit.cli.bench import Suite
+from tacit.cli.bench import _folder as folder_name
+from tacit.data import FeedbackLog, Roles
 from tacit.evaluation.bench import SUITES
 
 SMALL = (
@@ -80,7 +84,41 @@ def test_the_real_suite_reads_a_log(tacit: Tacit, here: Path) -> None:
     assert ran.status == 0, ran.err
     ((name, rows),) = ran.json["logs"].items()
     assert {"wmf", "naive", "length", "constant"} <= {row["method"] for row in rows}, name
-    assert (here / "bench" / "real" / "table.md").is_file()
+    assert (folder_of(ran) / "table.md").is_file()
+    assert re.fullmatch("real-judged-[0-9a-f]{6}", folder_of(ran).name)
+
+
+def folder_of(ran: Ran) -> Path:
+    return Path(ran.json["files"]["table"]).parent
+
+
+@pytest.mark.parametrize("suite", ["real", "worlds"])
+def test_logs_that_are_called_alike_have_their_results_apart(tacit: Tacit, here: Path, suite: str) -> None:
+    roles = ("--signal", "copied") if suite == "real" else ("--gold", "rating", "--seeds", 1, "--jobs", 1)
+
+    def folder(log: Path) -> Path:
+        options = ("--methods", "context_only", "--encoder", "hashing:64", "--max-epochs", 2, "--quiet")
+        ran = tacit("bench", "--suite", suite, "--data", log, *roles, *options, "--json")
+        assert ran.status == 0, ran.err
+        return folder_of(ran)
+
+    content = rows()
+    first, second = (here / name / "log.jsonl" for name in ("monday", "tuesday"))
+    for path in (first, second):
+        path.parent.mkdir()
+        write(path, content)
+    found = [folder(first), folder(second), folder(first)]
+    assert found[0] == found[2] != found[1]
+    write(first, [{**row, "response": f"{row['response']}, and more"} for row in content])
+    assert folder(first) not in found
+
+
+def test_the_published_pair_has_a_folder_of_its_own_name() -> None:
+    log = FeedbackLog.from_columns({"prompt": ["a"], "response": ["b"]}, Roles())
+    assert folder_name(Suite.REAL, [("oasst1", log), ("realhumaneval", log)]) == "real"
+    assert folder_name(Suite.REAL, [("oasst1", log)]) == "real-oasst1"
+    assert folder_name(Suite.CAUSAL, [("demo", log)]) == "causal-demo"
+    assert len(folder_name(Suite.REAL, [("a" * 250 + ".jsonl", log)] * 3)) < 80
 
 
 OWN = ("--data", "own log.jsonl", "--prompt", "q", "--encoder", "hashing:64", "--max-epochs", 2, "--quiet")
@@ -97,7 +135,8 @@ def test_worlds_are_made_on_the_texts_of_a_log_of_ones_own(tacit: Tacit, here: P
     ran = tacit("bench", *OWN, "--gold", "rating", "--methods", "wmf", "--seeds", 2, "--jobs", 1, "--json")
     assert ran.status == 0, ran.err
     assert "wmf" in {row["method"] for row in ran.json["cases"]["context"]}
-    table = (here / "bench" / "worlds-own log" / "table.md").read_text(encoding="utf-8")
+    assert re.fullmatch("worlds-own log-[0-9a-f]{6}", folder_of(ran).name)
+    table = (folder_of(ran) / "table.md").read_text(encoding="utf-8")
     command = (
         "tacit bench --suite worlds --data 'own log.jsonl' --gold rating --prompt q --methods wmf --seeds 2"
     )
@@ -112,7 +151,7 @@ def test_the_real_suite_reads_the_columns_of_a_log_of_ones_own(tacit: Tacit, her
     assert ran.status == 0, ran.err
     (found,) = ran.json["logs"].values()
     assert {"context_only", "naive", "oracle"} <= {row["method"] for row in found}
-    table = (here / "bench" / "real" / "table.md").read_text(encoding="utf-8")
+    table = (folder_of(ran) / "table.md").read_text(encoding="utf-8")
     command = "tacit bench --suite real --data 'own log.jsonl' --gold rating " + " ".join(roles[:6])
     assert f"`{command} --prompt q {' '.join(roles[6:])} --methods context_only" in table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -25,8 +25,10 @@ from tacit.cli.options import (
     UserId,
 )
 from tacit.errors import ConfigError
+from tacit.files import sha256_json
 
 if TYPE_CHECKING:
+    from tacit.data import FeedbackLog
     from tacit.evaluation.bench import BenchResult, Line, RealResult
 
 
@@ -141,7 +143,7 @@ def bench(
         config = (
             REAL_BUDGET if max_epochs is None else REAL_BUDGET.model_copy(update={"max_epochs": max_epochs})
         )
-        logs = [(name, find_data(name, roles=roles)) for name in data or ["oasst1", "realhumaneval"]]
+        logs = [(name, find_data(name, roles=roles)) for name in data or _PAIR]
         real = [
             run_real(
                 log,
@@ -160,7 +162,7 @@ def bench(
         notes.release()
         written = write_run(
             real,
-            out / "real",
+            out / _folder(suite, logs),
             command=_command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs),
         )
         _show_real(real, written, json=json)
@@ -188,7 +190,7 @@ def bench(
     notes.release()
     command = _command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs)
     table = lines(result)
-    written = write_run(result, out / f"{suite.value}-{Path(result.data).stem}", command=command, table=table)
+    written = write_run(result, out / _folder(suite, [(names[0], base)]), command=command, table=table)
     _show(result, table, written, json=json)
 
 
@@ -213,6 +215,24 @@ def _option(role: str) -> str:
 def _title(name: str) -> str:
     """What tables call a data set: its name, or the last part of its path."""
     return Path(name).name
+
+
+_PAIR = ("oasst1", "realhumaneval")
+"""What the real suite reads where no data is named."""
+_LONGEST = 60
+"""Characters of the names of logs in the name of a folder; file systems take 255 bytes."""
+
+
+def _folder(suite: Suite, logs: Sequence[tuple[str, FeedbackLog]]) -> str:
+    """Suite and data; a log of one's own also by where it lies and what it holds, for two files may be called alike."""
+    from tacit.evaluation.bench.data import is_named
+
+    names = [name for name, _ in logs]
+    if suite is Suite.REAL and names == list(_PAIR):
+        return suite.value
+    folder = f"{suite.value}-{'-'.join(Path(name).stem for name in names)[:_LONGEST]}"
+    own = [[str(Path(name).resolve()), log.fingerprint()] for name, log in logs if not is_named(name)]
+    return f"{folder}-{sha256_json(own)[:6]}" if own else folder
 
 
 def _command(

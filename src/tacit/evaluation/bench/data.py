@@ -20,6 +20,11 @@ PUBLISHED = {
 DEMO = "demo"
 
 
+def is_named(name: str) -> bool:
+    """Whether `name` stands for the same texts wherever it is used: the demo, or a published set; a file goes first."""
+    return name == DEMO or (name in PUBLISHED and not Path(name).is_file())
+
+
 def find_data(name: str, limit: int | None = None, *, roles: Mapping[str, Any] | None = None) -> FeedbackLog:
     """The log that `name` stands for.
 
@@ -42,7 +47,7 @@ def find_data(name: str, limit: int | None = None, *, roles: Mapping[str, Any] |
     """
     if name == DEMO:
         return stdlib_base(limit)
-    if name not in PUBLISHED or Path(name).is_file():
+    if not is_named(name):
         return FeedbackLog.read(name, **(roles or {}))
     for root in _roots():
         path = root / PUBLISHED[name]
