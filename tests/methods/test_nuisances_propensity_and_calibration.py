@@ -74,6 +74,17 @@ def test_true_propensity_weighs_every_context_to_one():
     assert all(abs(mean - 1) < 0.05 for mean in by.values())
 
 
+def test_the_tenths_of_tied_propensities_do_not_hang_on_the_order_of_rows():
+    rng = np.random.default_rng(0)
+    p_N = np.array([0.2, 0.3, 0.5, 0.8])[rng.integers(0, 4, 4000)]
+    o_N = rng.random(4000) < p_N
+    labelled_first = np.argsort(~o_N, kind="stable")  # as logs that were put together are
+    mixed, sorted_ = (prop.diagnose(p_N[rows], o_N[rows]) for rows in (np.arange(4000), labelled_first))
+    assert sorted_.mean_weight_by_decile == pytest.approx(mixed.mean_weight_by_decile)
+    by_p = [np.mean(o_N[p_N == p] / p) for p in (0.2, 0.3, 0.5, 0.8)]
+    assert mixed.mean_weight_by_decile == pytest.approx(by_p)
+
+
 def test_diagnosis_counts_clips_and_weights_by_hand():
     with pytest.warns(IdentificationWarning, match="clipping at 0.1 touches 1 of 4"):
         found = prop.diagnose(np.array([0.05, 0.5, 0.5, 1.0]), np.array([1, 1, 0, 1]), clip=0.1)

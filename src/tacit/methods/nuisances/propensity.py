@@ -31,7 +31,8 @@ class Diagnosis:
         effective_share: effective rows by observed rows.
         max_weight_share: share of the total weight on one row.
         mean_weight: Σw/rows. 1 for true propensities; more than .05 away says that the level is wrong.
-        mean_weight_by_decile: the same within each tenth of the rows, from the least to the most likely observed.
+        mean_weight_by_decile: the same within each tenth of the rows, from the least to the most likely observed; rows
+            with the same p stay together, so where they are many there are fewer than ten.
         brier_skill: 1 − MSE(p)/MSE(mean). About 0: weighting does nothing. Below 0: worse than a constant.
         auroc: chance that an observed row has the higher p; NaN without both kinds. Above .95 overlap nearly fails.
     """
@@ -150,7 +151,6 @@ def diagnose(p_N: ArrayLike, o_N: ArrayLike, *, clip: float = 0.05) -> Diagnosis
     total = float(w.sum())
     touched = p < clip
     base = float(np.mean((o - o.mean()) ** 2))
-    order = np.argsort(p, kind="stable")
     found = Diagnosis(
         rows=len(p),
         observed=int(o.sum()),
@@ -161,7 +161,7 @@ def diagnose(p_N: ArrayLike, o_N: ArrayLike, *, clip: float = 0.05) -> Diagnosis
         effective_share=total**2 / float(np.square(w).sum()) / int(o.sum()),
         max_weight_share=float(w.max()) / total,
         mean_weight=total / len(p),
-        mean_weight_by_decile=tuple(float(w[part].mean()) for part in np.array_split(order, min(10, len(p)))),
+        mean_weight_by_decile=_by_decile(p, w),
         brier_skill=1 - float(np.mean((o - p) ** 2)) / base if base else float("nan"),
         auroc=_auroc(p, o),
     )
@@ -225,6 +225,15 @@ def _clipped(p: Floats, clip: float) -> Floats:
     if not 0 <= clip < 1:
         raise ConfigError(f"clip={clip:g}; expected from 0 to below 1, usually .05")
     return np.maximum(p, clip)
+
+
+def _by_decile(p: Floats, w: Floats) -> tuple[float, ...]:
+    """Means of w by tenths of the rows. A tie that was torn apart would have means that hang on the order of rows."""
+    _, at, count = np.unique(p, return_inverse=True, return_counts=True)
+    below = np.cumsum(count) - count
+    _, tenth_N = np.unique((10 * below // len(p))[at], return_inverse=True)
+    means: Floats = np.bincount(tenth_N, weights=w) / np.bincount(tenth_N)
+    return tuple(means.tolist())
 
 
 def _doubts(found: Diagnosis) -> list[str]:
