@@ -223,6 +223,17 @@ def test_policies_are_listed_by_mean_reward_with_their_raw_rates() -> None:
     assert by_policy(log_of(table), score_N, score_N) == []
 
 
+def test_rows_without_a_policy_are_no_policy_and_are_counted() -> None:
+    table = other_columns()
+    some = table | {"llm": [None if i < 5 else name for i, name in enumerate(table["llm"])]}
+    found = evaluate_model(model(), log_of(some, gold="gold", policy="llm"))
+    assert {row.policy for row in found.policies} == {"alpha", "beta"}
+    assert sum(row.responses for row in found.policies) == 85
+    assert "Responses that name no policy: 5; they stand in no row of the policies." in found.caption
+    named = evaluate_model(model(), log_of(table, gold="gold", policy="llm"))
+    assert "no policy" not in named.caption
+
+
 def test_an_evaluation_is_json() -> None:
     told = evaluate_model(model(), log_of(columns(), gold="gold", policy="llm")).to_json()
     assert set(json.loads(json.dumps(told, allow_nan=False))) == {

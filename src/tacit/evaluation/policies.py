@@ -29,13 +29,13 @@ class PolicyRow:
 def by_policy(
     log: FeedbackLog, score_N: NDArray[np.floating], probability_N: NDArray[np.floating]
 ) -> list[PolicyRow]:
-    """Mean reward of each policy, highest first; empty where the log names no policy."""
+    """Mean reward of each policy, highest first; empty where the log names no policy. Rows without one are left out."""
     if log.roles.policy is None:
         return []
-    names = np.array([str(value) for value in log.column(log.roles.policy)])
+    names = np.array([None if value is None else str(value) for value in log.column(log.roles.policy)])
     y_NK, visible_NK = log.signal_matrix()
     rows = []
-    for name in sorted(set(names.tolist())):
+    for name in sorted(set(names.tolist()) - {None}):
         mine = names == name
         rates = {
             signal.name: float(y_NK[mine & visible_NK[:, k], k].mean())
@@ -49,3 +49,8 @@ def by_policy(
             )
         )
     return sorted(rows, key=lambda row: -row.mean_reward)
+
+
+def without_policy(log: FeedbackLog) -> int:
+    """Rows that say nothing of their policy, where the log names it."""
+    return 0 if log.roles.policy is None else log.table.column(log.roles.policy).null_count

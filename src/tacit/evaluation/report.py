@@ -11,7 +11,7 @@ from tacit.errors import ConfigError, DataError, DegenerateDataError
 from tacit.evaluation.as_it_is import Overlap, overlap_with_fit, predict_as_it_is
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
-from tacit.evaluation.policies import PolicyRow, by_policy
+from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
 from tacit.evaluation.table import Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
@@ -120,7 +120,7 @@ def evaluate_model(
     return Evaluation(
         main,
         title,
-        _caption(rows, main, overlap, chosen, without_values(log)),
+        _caption(rows, main, overlap, chosen, log),
         rows,
         by_policy(log, ours.score_N, ours.probability_N),
         chosen,
@@ -176,9 +176,11 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
     return list(kept.values())
 
 
-def _caption(rows: list[Row], main: str, overlap: Overlap, folds: int, empty: list[str]) -> str:
+def _caption(rows: list[Row], main: str, overlap: Overlap, folds: int, log: FeedbackLog) -> str:
     lines = [line for line in (overlap.describe(),) if line]
-    lines += [f"{line[0].upper()}{line[1:]}." for line in empty]
+    lines += [f"{line[0].upper()}{line[1:]}." for line in without_values(log)]
+    if silent := without_policy(log):
+        lines.append(f"Responses that name no policy: {silent:,}; they stand in no row of the policies.")
     ours = next(row for row in rows if row.method == main)
     if set(ours.metrics) <= {"base_rate"}:
         lines.append(f"Nothing here judges {main}; name --gold or --rank.")
