@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
         ("log.jsonl", *FIT, "--gold", "rating", "--method", "bpr"),
         (
             "bpr does not learn from trusted labels",
-            "one of implicit_rm, latent_ml, latent_em, oracle",
+            "one of implicit_rm, latent_ml, latent_em, latent_pairs, oracle",
             "--gold",
         ),
     ),
