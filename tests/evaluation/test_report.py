@@ -79,7 +79,8 @@ def test_refits_of_a_fit_that_was_given_gold_are_given_the_gold_of_the_other_fol
     ours, without = (next(r for r in e.rows if r.method == "implicit_rm") for e in (found, blind))
     assert ours.protocol == "oracle" and without.protocol == "honest"
     told = cross_validate(prepare(log, ENCODER), [ImplicitRM()], folds=2, config=QUICK, use_gold=True)
-    assert ours.metrics == compare(told, truths(log))[0].metrics != without.metrics
+    # By their text: the bounds of ece are NaN, which is equal to nothing.
+    assert str(ours.metrics) == str(compare(told, truths(log))[0].metrics) != str(without.metrics)
     others = [{r.method: str(r.metrics) for r in e.rows if r.method != "implicit_rm"} for e in (found, blind)]
     assert others[0] == others[1]
     assert "oracle and implicit_rm were trained on the gold labels of the other folds" in found.caption
