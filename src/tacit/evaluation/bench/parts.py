@@ -47,3 +47,8 @@ def kept_doubts(doubts: Sequence[str]) -> NDArray[np.uint8]:
 def doubts_of(part: dict[str, NDArray[Any]]) -> tuple[str, ...]:
     """The warnings in the array `doubts` of a part."""
     return tuple(json.loads(part["doubts"].tobytes()))
+
+
+def in_short(doubts: Sequence[str]) -> str:
+    """Every seed, fold and stage of a fit may warn of the same; the first says it."""
+    return doubts[0] + (f" (and {len(doubts) - 1} more)" if doubts[1:] else "")

@@ -20,7 +20,7 @@ from tacit import methods
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, IdentificationWarning, TacitError
-from tacit.evaluation.bench.parts import doubts_of, kept_doubts, read_part, write_part
+from tacit.evaluation.bench.parts import doubts_of, in_short, kept_doubts, read_part, write_part
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.side_by_side import with_doubts
 from tacit.evaluation.table import Predictions, Protocol, Row, compare
@@ -129,9 +129,8 @@ def run_real(
             hashes[method.key], seconds[method.key] = key, float(part["seconds"])
             protocol: Protocol = "oracle" if method.reads_gold else "honest"
             found.append(Predictions(method.key, protocol, part["score"], part.get("log_likelihood")))
-            if warned := doubts_of(part):  # by every fold and stage; one of them says it
-                more = f" (and {len(warned) - 1} more)" if len(warned) > 1 else ""
-                doubts.append(f"{method.key}: {warned[0]}{more}")
+            if warned := doubts_of(part):
+                doubts.append(f"{method.key}: {in_short(warned)}")
     for line in doubts:
         warnings.warn(line, IdentificationWarning, stacklevel=2)
     rows = compare(found, truth)

@@ -26,6 +26,7 @@ from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import IdentificationWarning
 from tacit.evaluation.bench.contenders import Contender, contenders, refusal
+from tacit.evaluation.bench.parts import in_short
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
 from tacit.evaluation.bench.suites import SUITES, Case
 from tacit.evaluation.bench.workers import Job, Part, run_jobs
@@ -242,9 +243,8 @@ def _doubts(done: Sequence[tuple[Case, Job]], told: dict[str, tuple[str, ...]]) 
     """One line for each contender and protocol, in the order of the jobs, whichever of them ended first."""
     by_row: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for case, job in done:
-        if warned := told[job.key]:  # by every seed and stage; one of them says it
-            more = f" (and {len(warned) - 1} more)" if len(warned) > 1 else ""
-            by_row[job.contender.name, job.contender.protocol].append(f"{case.name}: {warned[0]}{more}")
+        if warned := told[job.key]:
+            by_row[job.contender.name, job.contender.protocol].append(f"{case.name}: {in_short(warned)}")
     return tuple(
         f"{name} ({protocol}), {cases[0]}"
         + (f"; likewise in {len(cases) - 1} more cases" if cases[1:] else "")
