@@ -20,7 +20,7 @@ from transformers import (
 
 from tacit.errors import ConfigError, DataError
 from tacit.features import embed_pairs, pair_dimension, resolve_encoder
-from tacit.features.transformer import pool
+from tacit.features.transformer import TransformerEncoder, pool
 
 CORPUS = ["the cat sat on the mat", "why is the sky blue", "because light scatters", "user assistant yes no"]
 TEMPLATE = "{{ bos_token }}{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}</s>"
@@ -240,7 +240,8 @@ def test_a_decoder_gives_unit_vectors_only_where_its_folder_says_so(tmp_path: Pa
     unit = resolve_encoder(str(tmp_path), precision="fp32")
     hidden = raw.encode(["<s> the cat"])[0].astype(np.float32)
     np.testing.assert_allclose(unit.encode(["<s> the cat"])[0], hidden / np.linalg.norm(hidden), atol=2e-3)
-    assert raw.reads_last_token and not unit.reads_last_token  # type: ignore[attr-defined]
+    assert isinstance(raw, TransformerEncoder) and raw.reads_last_token
+    assert isinstance(unit, TransformerEncoder) and not unit.reads_last_token
     assert raw.content_hash != unit.content_hash
 
 

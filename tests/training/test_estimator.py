@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -145,10 +145,10 @@ def test_scikit_learn_clones_sets_and_cross_validates_it() -> None:
         ([1, 2], r"groups have shape \(2,\)"),
     ],
 )
-def test_rows_without_a_group_are_refused_and_not_taken_for_one_group(groups: object, message: str) -> None:
+def test_rows_without_a_group_are_refused_and_not_taken_for_one_group(groups: Any, message: str) -> None:
     X, y, _ = world()
     with pytest.raises(DataError, match=f"^{message}[^\n]*$"):
-        HeadEstimator(Naive(), QUICK).fit(X, y, groups=groups)  # type: ignore[arg-type]
+        HeadEstimator(Naive(), QUICK).fit(X, y, groups=groups)
 
 
 def test_a_score_is_the_share_of_known_labels_that_are_predicted() -> None:

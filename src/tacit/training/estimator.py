@@ -15,6 +15,7 @@ from tacit.errors import ConfigError, DataError
 from tacit.methods import Method, observations, refuse_unread_gold
 from tacit.methods.columns import nuisance_columns
 from tacit.methods.method import require_method
+from tacit.methods.nuisances.cross_fitting import group_codes
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
 from tacit.training.selection import Choice, roster, train_best
@@ -93,7 +94,7 @@ class HeadEstimator:
         config = TrainingConfig.of(self.config)
         X_ND = _matrix("X", X)
         N = len(X_ND)
-        groups_N = None if groups is None else _group_codes(groups, N)
+        groups_N = None if groups is None else group_codes(groups, N)
         obs = observations(
             torch.from_numpy(_numbers("signals", signals)),
             polarity=polarity,
@@ -214,20 +215,6 @@ def _not_fitted() -> type[DataError]:
     from sklearn.exceptions import NotFittedError
 
     return type("NotFitted", (DataError, NotFittedError), {})
-
-
-def _group_codes(groups: ArrayLike, rows: int) -> NDArray[np.int64]:
-    """Numbers for the groups, [N]; what is missing is no group, least of all one that all such rows share."""
-    given = np.asarray(groups)
-    if given.shape != (rows,):
-        raise DataError(f"groups have shape {given.shape}, X has {rows} rows; expected one group per row")
-    if given.dtype.kind == "f" and np.isnan(given).any():
-        row = int(np.isnan(given).argmax())
-        raise DataError(f"groups, row {row}: found NaN, expected a group; give rows without one their own")
-    try:
-        return np.unique(given, return_inverse=True)[1].astype(np.int64)
-    except TypeError:
-        raise DataError("groups mix types or hold None; expected all texts or all numbers") from None
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float32]:

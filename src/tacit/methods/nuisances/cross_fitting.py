@@ -26,17 +26,7 @@ def fold_of(group_N: ArrayLike, label_N: Floats, *, folds: int, seed: int) -> ND
     """
     if folds < 2:
         raise ConfigError(f"folds={folds}; expected at least 2: one to learn from and one to judge")
-    groups = np.asarray(group_N)
-    if groups.shape != label_N.shape:
-        raise DataError(f"groups have shape {groups.shape}; expected one group per row, {label_N.shape}")
-    if groups.dtype.kind == "f" and np.isnan(groups).any():
-        raise DataError(
-            f"group is NaN in row {int(np.isnan(groups).argmax())}; give rows without a group their own"
-        )
-    try:
-        _, at_N = np.unique(groups, return_inverse=True)
-    except TypeError:
-        raise DataError("groups mix types or hold None; expected all texts or all numbers") from None
+    at_N = group_codes(group_N, len(label_N))
     count = int(at_N.max()) + 1
     if count < folds:
         raise DegenerateDataError(
@@ -51,6 +41,26 @@ def fold_of(group_N: ArrayLike, label_N: Floats, *, folds: int, seed: int) -> ND
     fold_G = np.empty(count, dtype=np.int64)
     fold_G[dealt_G] = turns
     return fold_G[at_N]
+
+
+def group_codes(group_N: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Groups numbered from 0, [N]; what is missing is no group, least of all one that all such rows share.
+
+    Raises:
+        DataError: not one group per row, or groups that are NaN, None or of several types.
+    """
+    groups = np.asarray(group_N)
+    if groups.shape != (rows,):
+        raise DataError(
+            f"groups have shape {groups.shape}, there are {rows} rows; expected one group per row"
+        )
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        row = int(np.isnan(groups).argmax())
+        raise DataError(f"groups, row {row}: found NaN, expected a group; give rows without one their own")
+    try:
+        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    except TypeError:
+        raise DataError("groups mix types or hold None; expected all texts or all numbers") from None
 
 
 def checked_classifier(classifier: Any) -> Any:
