@@ -133,6 +133,8 @@ def feedback_trainer(
     knobs = _knobs(args)
     chosen = resolve_method(method, log, as_mapping(knobs.method_parameters))
     log = prepare_log(log, chosen, use_gold=use_gold)
+    if use_gold:
+        knobs.gold = log.roles.gold
     reward_head(chosen, observe(log))  # refused before nuisances are estimated for it
     for text in identification_warnings(chosen, log, "context"):
         warnings.warn(text, IdentificationWarning, stacklevel=3)

@@ -172,6 +172,22 @@ def test_gold_is_read_when_it_is_asked_for_and_not_otherwise(base: Path, tmp_pat
     assert int(seeing.observations.gold_known_B.sum()) == 134
 
 
+def test_a_trainer_reads_the_gold_that_its_configuration_names_and_not_what_a_log_holds_for_judging(
+    base: Path, tmp_path: Path
+) -> None:
+    log = clicks_log().with_roles(gold="audit")
+    for asked, known in ((None, None), ("audit", 134)):
+        trainer = FeedbackRewardTrainer(
+            str(base),
+            args=FeedbackRewardConfig(**knobs(tmp_path, gold=asked)),
+            train_dataset=log,
+            eval_dataset=log,
+        )
+        seen = trainer.observations.gold_known_B
+        assert (None if seen is None else int(seen[: len(log)].sum())) == known
+        assert trainer.eval_log is not None and trainer.eval_log.roles.gold == asked
+
+
 def test_gold_that_was_not_asked_for_is_not_counted_as_read(base: Path, tmp_path: Path) -> None:
     log = clicks_log().with_roles(gold="audit")
     for use, rows in ((False, 0), (True, 134)):

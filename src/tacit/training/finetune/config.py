@@ -41,7 +41,8 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
         context (`list[str]`, *optional*):
             Columns that move clicks but not preference; seen by the propensity heads only.
         gold (`str`, *optional*):
-            Column of trusted labels, which are trained on.
+            Column of trusted labels, which are trained on. Those that a `FeedbackLog` names itself are not, unless
+            they are named here too.
         prompt_id (`str`, *optional*):
             Column that groups the answers to one prompt.
         nuisances (`dict[str, Any]`, *optional*):

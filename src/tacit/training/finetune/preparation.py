@@ -89,7 +89,10 @@ def prepare(
     chosen = resolve_method(method or args.method, log, as_mapping(args.method_parameters))
     if args.gold is not None:
         refuse_unread_gold(chosen)
-    held_out = as_feedback(eval_dataset, args) if eval_dataset is not None else None
+    log = _with_gold_as_asked(log, chosen, args)
+    held_out = None
+    if eval_dataset is not None:
+        held_out = _with_gold_as_asked(as_feedback(eval_dataset, args), chosen, args)
     if held_out is None and args.holdout > 0:
         log, held_out = hold_out(log, args.holdout, args.seed)
     nuisances = as_mapping(args.nuisances)
@@ -161,6 +164,12 @@ def as_feedback(data: FeedbackLog | Dataset | Any, args: FeedbackRewardConfig) -
         response="completion" if "completion" in names else "response",
         prompt_id=args.prompt_id or ("prompt_id" if "prompt_id" in names else None),
     )
+
+
+def _with_gold_as_asked(log: FeedbackLog, method: Method, args: FeedbackRewardConfig) -> FeedbackLog:
+    """The log with the gold that the configuration names: a log's own is for judging, unless a method lives on it."""
+    gold = log.roles.gold if method.reads_gold and args.gold is None else args.gold
+    return log if gold == log.roles.gold else log.with_roles(gold=gold)
 
 
 def hold_out(log: FeedbackLog, share: float, seed: int) -> tuple[FeedbackLog, FeedbackLog | None]:
