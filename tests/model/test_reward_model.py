@@ -13,9 +13,10 @@ import pytest
 from safetensors.torch import load_file
 from toy_log import QUICK, columns, log_of, within_prompt_accuracy
 
-from tacit import FeedbackLog, RewardModel, Signal, fit
+from tacit import FeedbackLog, RewardModel, Signal, fit, methods
 from tacit.data import Roles
 from tacit.errors import ConfigError, DegenerateDataError, IdentificationWarning, TacitError
+from tacit.model.description import identification_warnings
 
 TABLE = columns()
 LOG = log_of(TABLE)
@@ -202,6 +203,13 @@ def test_a_fit_that_cannot_tell_preference_from_style_says_so() -> None:
     assert len(blind.info["identification"]["warnings"]) == 1
     with pytest.warns(IdentificationWarning, match="same features"):
         fit(LOG, encoder="hashing:32", propensity_features="text", config=QUICK)
+
+
+def test_gold_is_advised_with_a_method_that_reads_it() -> None:
+    blind = log_of(TABLE, context=())
+    for key, end in (("implicit_rm", "(--gold)"), ("sar_em", "(--gold) with latent_ml")):
+        (text,) = identification_warnings(methods.get(key), blind, "context")
+        assert text.endswith(end)
 
 
 def test_unknown_propensity_features_are_refused_instead_of_read_as_the_default() -> None:

@@ -36,15 +36,18 @@ def identification_warnings(
     ]
     if not method.exchangeable or log.roles.gold is not None:
         return found
+    reader = "" if method.uses_gold else " with latent_ml"
     if propensity_features == "text":
         found.append(
             "reward and propensity heads see the same features: they can exchange their roles between seeds and the "
             "likelihood cannot tell; name context columns and use propensity_features='context', add signals or gold"
+            f"{reader}"
         )
     elif len(idle) == len(log.roles.context) and len(log.roles.signals) == 1:
         found.append(
             "one signal and no context: what style does to clicks cannot be told from what users like; name columns "
             "that move clicks but not preference (--context position), add signals, or audit some rows (--gold)"
+            f"{reader}"
         )
     return found
 
