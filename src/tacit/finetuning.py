@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -75,7 +76,7 @@ def finetune(
         quiet: no progress bars.
 
     Returns:
-        The model; `save` writes a folder that every stack loads.
+        The model, on the device it was trained on; `save` writes a folder that every stack loads.
 
     Raises:
         ConfigError: not a log, an unknown method, model or knob, a method that needs frozen features, or
@@ -102,7 +103,11 @@ def finetune(
     done = train_quietly(trainer, resume=resume, quiet=quiet)
     if done is None:  # another process of this run holds the result
         raise SystemExit(0)
-    return FineTunedRewardModel.of(done, describe(trainer, log, done))
+    info, device = describe(trainer, log, done), trainer.args.device
+    del trainer
+    gc.collect()  # its backbone, gradients and moments leave the GPU before the model goes there
+    done.network.to(device)
+    return FineTunedRewardModel.of(done, info)
 
 
 def feedback_trainer(

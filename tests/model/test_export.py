@@ -319,7 +319,7 @@ def finetuned(folder: Path, members: int) -> Scorer:
     from tacit.model.finetuned import FineTunedRewardModel
 
     opened = Classifier.open(classifier(folder))
-    row_1H = opened.network.score.weight.detach().clone()
+    row_1H = opened.network.score.weight.detach().cpu().clone()
     rows_MH = torch.cat([row_1H + torch.linspace(-1, 1, members)[:, None], torch.zeros(members, 1)], dim=1)
     if members == 1:
         rows_MH[:, :-1] = row_1H

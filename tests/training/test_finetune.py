@@ -24,6 +24,7 @@ from tacit.finetuning import describe, feedback_trainer
 from tacit.model import FineTunedRewardModel
 from tacit.model.export import export
 from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
+from tacit.training.finetune.fitted import copied_to_cpu
 from tiny_models import tiny_causal
 
 
@@ -150,8 +151,9 @@ def test_the_folder_is_a_plain_classifier_with_the_mean_row_of_the_members(
     assert (rm.uncertainty(pairs) > 0).all()
     rm.save(tmp_path / "rm")
     again = tacit.load(tmp_path / "rm")
-    np.testing.assert_allclose(again.member_scores(pairs), members, atol=1e-6)
-    np.testing.assert_allclose(again.probability(pairs), rm.probability(pairs), atol=1e-6)
+    near = 1e-2 if torch.cuda.is_available() else 1e-6  # a folder is opened on the GPU, where TF32 may be on
+    np.testing.assert_allclose(again.member_scores(pairs), members, atol=near)
+    np.testing.assert_allclose(again.probability(pairs), rm.probability(pairs), atol=near)
 
     from transformers import AutoModelForSequenceClassification
 
@@ -162,6 +164,20 @@ def test_the_folder_is_a_plain_classifier_with_the_mean_row_of_the_members(
     logits = [float(plain(input_ids=torch.tensor([row])).logits[0, 0].detach()) for row in ids]
     np.testing.assert_allclose(logits, members.mean(0), atol=1e-6)
     assert not list((tmp_path / "rm").glob("heads.safetensors")), "vLLM reads every .safetensors at the top"
+
+
+def test_a_trained_module_is_copied_weight_by_weight_and_tied_weights_stay_tied(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = feedback_trainer(clicks_log(40), str(base), args=knobs(tmp_path)).model
+    module.backbone.score.twin = module.backbone.score.weight
+    monkeypatch.setattr(torch.nn.Parameter, "__deepcopy__", None)  # a copy on the device would call it
+    monkeypatch.setattr(torch.Tensor, "__deepcopy__", None)
+    copied = copied_to_cpu(module)
+    mine, its = dict(module.named_parameters()), dict(copied.named_parameters())
+    assert mine.keys() == its.keys() and all(torch.equal(mine[name], its[name]) for name in mine)
+    assert all(mine[name].data_ptr() != its[name].data_ptr() for name in mine)
+    assert copied.backbone.score.twin is copied.backbone.score.weight
 
 
 def test_gold_is_read_when_it_is_asked_for_and_not_otherwise(base: Path, tmp_path: Path) -> None:
@@ -396,15 +412,16 @@ def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: P
     before = rm.score(pairs)  # float32 head on a backbone in bfloat16
     rm.save(tmp_path / "rm")
     again = tacit.load(tmp_path / "rm")
-    assert again.classifier.network.dtype == torch.float32
+    on_gpu = torch.cuda.is_available()
+    assert again.classifier.network.dtype == (torch.bfloat16 if on_gpu else torch.float32)
     rendered = [
         again.classifier.chat.render([{"role": "user", "content": p}, {"role": "assistant", "content": r}])
         for p, r in pairs
     ]
     checkpoint = again.classifier.text_scores(rendered)[:, 0]
     np.testing.assert_allclose(again.score(pairs), checkpoint, atol=1e-6)
-    np.testing.assert_allclose(before, checkpoint, atol=1e-2)
-    assert export(again, tmp_path / "exported").compared.relative <= 1e-6
+    np.testing.assert_allclose(before, checkpoint, atol=3e-2 if on_gpu else 1e-2)
+    assert export(again, tmp_path / "exported").compared.relative <= (3e-2 if on_gpu else 1e-6)
     assert export(rm, tmp_path / "at once").compared.tolerance == 3e-2  # scored in bfloat16, as on a GPU
 
     stored = load_file(tmp_path / "rm" / "model.safetensors")
@@ -416,7 +433,7 @@ def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: P
     assert plain.dtype == torch.bfloat16 and not told["missing_keys"] and not told["mismatched_keys"]
     ids = again.classifier.chat.token_ids(rendered)
     logits = [float(plain(input_ids=torch.tensor([row])).logits[0, 0].detach()) for row in ids]
-    np.testing.assert_allclose(logits, checkpoint, atol=1e-2)
+    np.testing.assert_allclose(logits, checkpoint, atol=3e-2 if on_gpu else 1e-2)
 
 
 def test_a_chat_of_exactly_the_longest_length_is_not_cut(base: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def launched(base: Path, out: Path, kind: str, *jobs: str) -> dict[str, Any]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
     done = subprocess.run(
         [*launcher, str(worker), str(base), str(out), kind, *jobs],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         check=False,
         text=True,

@@ -107,6 +107,19 @@ def fine_tuned(
     )
 
 
+def copied_to_cpu(module: FeedbackModule) -> FeedbackModule:
+    """A copy on the CPU, made weight by weight: the GPU never holds the backbone twice."""
+    held: dict[int, Tensor] = {}  # what deepcopy takes instead of copying a tensor where it lies
+    for weight in module.parameters():
+        if type(weight) is torch.nn.Parameter:
+            moved = weight.detach().to("cpu", copy=True)
+            held[id(weight)] = torch.nn.Parameter(moved, requires_grad=weight.requires_grad)
+    for buffer in module.buffers():
+        if type(buffer) is Tensor:
+            held[id(buffer)] = buffer.detach().to("cpu", copy=True)
+    return copy.deepcopy(module, held).cpu()
+
+
 def rebuilt(module: FeedbackModule, state: Mapping[str, Tensor]) -> FeedbackModule:
     """The same module on the CPU, with weights that were gathered from its shards."""
     whole = FeedbackModule(_same(module.backbone), module.layouts, 0.0, range(len(module.level)))

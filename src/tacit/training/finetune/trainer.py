@@ -6,7 +6,6 @@ of training and held-out log together.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ from tacit.errors import ConfigError
 from tacit.methods import Method, Observations
 from tacit.training.finetune.checkpoints import last_complete
 from tacit.training.finetune.config import FeedbackRewardConfig
-from tacit.training.finetune.fitted import FineTuned, HeldOut, fine_tuned, rebuilt
+from tacit.training.finetune.fitted import FineTuned, HeldOut, copied_to_cpu, fine_tuned, rebuilt
 from tacit.training.finetune.heldout import criterion, heads_to_scale, told
 from tacit.training.finetune.module import FeedbackModule
 from tacit.training.finetune.order import EpochOrder
@@ -395,6 +394,6 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
     def _whole_module(self) -> FeedbackModule | None:
         """A copy of the trained module on the CPU, gathered where it is sharded; None where another one has it."""
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
-            return copy.deepcopy(self._module()).cpu()
+            return copied_to_cpu(self._module())
         state = self.accelerator.get_state_dict(self.model_wrapped)
         return rebuilt(self._module(), state) if state else None  # gathered on the first process alone
