@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -117,14 +116,16 @@ def test_openrlhf_gets_one_number_per_name_and_call(
     assert model.uncertainty(PAIRS).min() > 1e-3  # two members, or the penalty would be tested on nothing
     with ThreadPoolExecutor(2) as threads:  # one query per call, in threads
         results = list(threads.map(lambda q, p: module.reward_func([q], [p], [None]), queries, prompts))
-    for result, score in zip(results, expected, strict=True):
+    for result, score, liked in zip(results, expected, model.probability(PAIRS), strict=True):
         assert set(result) == {"rewards", "scores", "extra_logs"}
         # What `_process_response_into_experience` does with each.
         assert torch.tensor([result["rewards"]]).item() == pytest.approx(float(score), abs=1e-5)
-        probability = 1 / (1 + math.exp(-(float(score) + model.level)))
-        assert torch.tensor([result["scores"]]).item() == pytest.approx(probability, abs=1e-5)
+        assert torch.tensor([result["scores"]]).item() == pytest.approx(
+            float(liked), abs=1e-5
+        )  # no penalty here
         logs = {name: value.flatten()[0].item() for name, value in result["extra_logs"].items()}
         assert set(logs) == {"uncertainty", "probability"}
+        assert logs["probability"] == pytest.approx(float(liked), abs=1e-5)
 
 
 def test_the_three_stacks_pay_a_fine_tuned_model_alike(

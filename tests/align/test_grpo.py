@@ -19,7 +19,7 @@ from tacit.align import grpo
 from tacit.align.adapters.trl import trl_reward
 from tacit.align.bounds import bounds_callback, crossed
 from tacit.align.config import AlignConfig, BoundsConfig
-from tacit.align.grpo import align, read_prompts
+from tacit.align.grpo import Aligned, _plain, align, read_prompts
 from tacit.errors import ConfigError, DataError, TacitError
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "align"
@@ -112,6 +112,11 @@ def test_a_bound_may_only_warn(place: Path, caplog: pytest.LogCaptureFixture) ->
         done = run(place, bounds={"max_mean_length": 1.5, "action": "warn"})
     assert (done.steps, done.stopped) == (2, [])
     assert len(caplog.records) == 1 and caplog.records[0].getMessage().endswith("; going on")
+
+
+def test_what_is_written_of_a_diverged_run_is_json() -> None:
+    rows = [{"grad_norm": float("inf"), "kl": float("nan"), "loss": 0.5}]
+    assert _plain(Aligned("out", 1, 1, [], rows))["history"] == [{"loss": 0.5}]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +219,7 @@ def test_a_log_gives_each_prompt_once_and_names_what_it_leaves_out(
         ({"beta": 0.0, "bounds": {"max_kl": 1.0}}, "needs beta > 0"),
         ({"bounds": {"max_mean_length": 13}}, "could never be passed"),
         ({"trainer": {"max_steps": 3}}, "trainer.max_steps is set by tacit"),
+        ({"trainer": {"disable_tqdm": False}}, "trainer.disable_tqdm is set by tacit"),
         ({"reward": {"model": "nowhere", "uncertainty_penalty": 1.0}}, "no tacit.json"),
         ({"reward": {"model": "rm", "max_tokens": 5}}, "work together"),
     ],
@@ -229,6 +235,8 @@ def test_a_wrong_configuration_is_one_line(place: Path, changes: dict[str, Any],
     [
         ({"per_device_train_batch_size": 3}, "multiple of num_generations"),
         ({"trainer": {"use_vlm": True}}, "use_vlm"),
+        ({"trainer": {"use_vllm": True}}, "vLLM"),
+        ({"trainer": {"report_to": "wandb"}}, "wandb"),
         ({"policy": "nowhere"}, "'nowhere'"),
         ({"prompts": "nowhere.jsonl"}, "no such file"),
         ({"prompt_column": "question"}, "no column 'question'"),

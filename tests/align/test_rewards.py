@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 
-from tacit.align.rewards import GuardedReward, RewardGuard
+from tacit.align.rewards import GuardedReward, RewardGuard, is_blank
 from tacit.errors import ConfigError
 from tacit.model import RewardModel
 
@@ -47,6 +48,14 @@ def test_options_out_of_range_or_without_their_partner_are_one_line(options: dic
     with pytest.raises(ConfigError) as refused:
         RewardGuard(**options)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "words"])
+def test_an_answer_is_blank_in_every_shape_or_in_none(text: str) -> None:
+    turn: dict[str, Any] = {"role": "assistant", "content": text}
+    parts = {"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": text}]}
+    for shape in (text, turn, [turn], [parts], [{"role": "assistant", "content": None}, turn]):
+        assert is_blank(shape) == (text != "words")
 
 
 def test_rewards_are_those_of_the_model(reward_folder: Path) -> None:

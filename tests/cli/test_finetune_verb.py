@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from command_line import Tacit
+from safetensors.torch import load_file, save_file
 
 from finetune_world import texts
+from tacit.model import FineTunedRewardModel
 from tacit.training.finetune.run_config import FinetuneSettings
 from tiny_models import tiny_causal
 
@@ -49,6 +51,10 @@ def test_the_laptop_recipe_makes_a_model_that_scores(place: Path, tacit: Tacit) 
         ("training: {seed: 3}", "training.seed is set by tacit"),
         ("training: {no_such: 3}", "no_such"),
         ("lora: {r: 0}", "lora.r"),
+        ("training: {members: 0}", "members: found 0, expected 1 or more"),
+        ("training: {max_length: -5}", "max_length: found -5"),
+        ("training: {learning_rate: fast}", "learning_rate: found 'fast', expected a number"),
+        ("training: {holdout: 1e0}", "holdout: found 1.0"),
         ("seed: -3", "seed: Input should be greater than or equal to 0"),
     ],
 )
@@ -67,3 +73,20 @@ def test_a_mistake_in_the_file_is_one_line_and_nothing_is_written(
 def test_every_recipe_is_a_configuration() -> None:
     for path in RECIPES.glob("*.yaml"):
         assert FinetuneSettings.read(path).signal
+
+
+def test_a_run_does_not_go_on_with_another_model_at_the_same_place(
+    place: Path, tacit: Tacit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FineTunedRewardModel, "save", torn)
+        assert tacit("finetune", "run.yaml").status != 0
+    assert list((place / "rm.partial").glob("checkpoint-*"))
+    weights = place / "base" / "model.safetensors"
+    tensors = load_file(weights)
+    save_file({name: value + 1 for name, value in tensors.items()}, weights, metadata={"format": "pt"})
+    done = tacit("finetune", "run.yaml")
+    assert done.status == 2 and "holds the beginning of another run" in done.err

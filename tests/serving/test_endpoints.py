@@ -220,11 +220,18 @@ def test_without_the_token_only_the_health_check_answers(rm: RewardModel) -> Non
     body = {"pairs": [{"prompt": "a", "response": "b"}]}
     with running(rm, Settings(token="s3cret")) as client:
         assert client.get("/healthz").status_code == 200
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "s3cret"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": "s3cret"},
+            {"Authorization": "Basic s3cret"},
+        ):
             reply = client.post("/v1/score", json=body, headers=headers)
             assert "token" in message(reply, 401) and reply.headers["www-authenticate"] == "Bearer"
         assert client.get("/metrics").status_code == client.get("/openapi.json").status_code == 401
         right = {"Authorization": "Bearer s3cret"}
+        assert client.post("/v1/score", json=body, headers=right).status_code == 200
+        right = {"Authorization": "bearer s3cret"}  # the name of a scheme has no case
         assert client.post("/v1/score", json=body, headers=right).status_code == 200
         document = client.get("/openapi.json", headers=right).json()
     assert document["paths"]["/v1/score"]["post"]["security"] == [{"token": []}]

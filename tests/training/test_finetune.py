@@ -419,7 +419,7 @@ def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: P
         for p, r in pairs
     ]
     checkpoint = again.classifier.text_scores(rendered)[:, 0]
-    np.testing.assert_allclose(again.score(pairs), checkpoint, atol=1e-6)
+    np.testing.assert_allclose(again.score(pairs), checkpoint, atol=3e-2 if on_gpu else 1e-6)
     np.testing.assert_allclose(before, checkpoint, atol=3e-2 if on_gpu else 1e-2)
     assert export(again, tmp_path / "exported").compared.relative <= (3e-2 if on_gpu else 1e-6)
     assert export(rm, tmp_path / "at once").compared.tolerance == 3e-2  # scored in bfloat16, as on a GPU

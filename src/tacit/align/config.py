@@ -133,7 +133,9 @@ class AlignConfig(Settings):
                 f"bounds.max_mean_length is {self.bounds.max_mean_length:g}, beyond max_completion_length "
                 f"{self.max_completion_length}: it could never be passed"
             )
-        mine = sorted({*type(self).model_fields, "max_steps", "output_dir"} & self.trainer.keys())
+        mine = sorted(
+            {*type(self).model_fields, "max_steps", "output_dir", "disable_tqdm"} & self.trainer.keys()
+        )
         if mine:
             raise ValueError(
                 f"trainer.{mine[0]} is set by tacit; expected options of GRPOConfig that this file lacks"

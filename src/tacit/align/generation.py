@@ -28,13 +28,16 @@ class Policy:
             ConfigError: no such model.
         """
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         require_place("policy", name)
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False, dtype="auto")
-        except (OSError, ValueError, KeyError) as error:
+            model = AutoModelForCausalLM.from_pretrained(
+                name, trust_remote_code=False, use_safetensors=True, dtype="auto"
+            )
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             raise ConfigError(
                 f"policy {str(name)!r} cannot be opened: {' '.join(str(error).split())}"
             ) from None

@@ -189,10 +189,12 @@ def _arguments(trl: Any, config: AlignConfig) -> Any:
 
 
 def _made(kind: Any, what: str, **options: Any) -> Any:
-    """Call a class of TRL; what it refuses becomes one line."""
+    """Call a class of TRL; what it refuses, or a package or model that it cannot open, becomes one line."""
+    from safetensors import SafetensorError
+
     try:
         return kind(**options)
-    except (TypeError, ValueError, OSError) as error:
+    except (TypeError, ValueError, OSError, ImportError, RuntimeError, SafetensorError) as error:
         message = " ".join(str(error).split()).removeprefix("GRPOConfig.__init__() ")
         raise ConfigError(f"{what}: {message}") from error
 
@@ -229,9 +231,10 @@ def _stops(config: AlignConfig, watch: Any) -> list[str]:
 
 
 def _plain(done: Aligned) -> dict[str, Any]:
-    """Without NaN, which JSON has not."""
+    """Without NaN and infinities, which JSON has not."""
     history = [
-        {k: v for k, v in row.items() if not (isinstance(v, float) and math.isnan(v))} for row in done.history
+        {k: v for k, v in row.items() if not (isinstance(v, float) and not math.isfinite(v))}
+        for row in done.history
     ]
     return {"steps": done.steps, "prompts": done.prompts, "stopped": done.stopped, "history": history}
 

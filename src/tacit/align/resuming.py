@@ -24,8 +24,8 @@ def identity(config: AlignConfig, prompts: list[Any]) -> dict[str, Any]:
     return {
         **options,
         "prompts": sha256_json(prompts),
-        "policy": [config.policy, _content(Path(config.policy))],
-        "reward": [options["reward"], _content(Path(config.reward.model))],
+        "policy": [config.policy, model_content(Path(config.policy))],
+        "reward": [options["reward"], model_content(Path(config.reward.model))],
     }
 
 
@@ -70,7 +70,7 @@ def _require_same(output: Path, asked: dict[str, Any]) -> None:
         )
 
 
-def _content(model: Path) -> str | None:
+def model_content(model: Path) -> str | None:
     """Of a folder; a hub id is known by its name. The manifest of Tacit holds the hashes of its files already."""
     if not model.is_dir():
         return None

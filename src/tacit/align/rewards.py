@@ -6,7 +6,7 @@ The adapters, GRPO and best-of-n share this file, so that one response earns the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tacit.data.texts import response_text
 from tacit.errors import ConfigError
 from tacit.model import Scorer, load_model
 
@@ -96,12 +95,14 @@ class GuardedReward:
         guard: what is taken off its scores.
         lowest: the lowest reward so far, at most 0.
         spread_N: of the last call, the members' standard deviation per response; NaN where it was blank.
+        mean_N: likewise the members' mean, before the guard took anything off.
     """
 
     scorer: Scorer
     guard: RewardGuard = field(default_factory=RewardGuard)
     lowest: float = 0.0
     spread_N: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    mean_N: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def open(cls, model: str | Path | Scorer, guard: RewardGuard | None = None) -> GuardedReward:
@@ -140,16 +141,26 @@ class GuardedReward:
         rewards = self.guard.apply(members_MW, tokens_W)
         self.lowest = min([self.lowest, *(reward for reward in rewards if reward is not None)])
         result: list[float | None] = [self.lowest] * rows
-        self.spread_N = np.full(rows, np.nan)
-        for i, reward, spread in zip(written, rewards, members_MW.std(0), strict=True):
+        for i, reward in zip(written, rewards, strict=True):
             result[i] = reward
-            self.spread_N[i] = spread
+        self.spread_N, self.mean_N = np.full((2, rows), np.nan)
+        self.spread_N[written], self.mean_N[written] = members_MW.std(0), members_MW.mean(0)
         return result
 
 
 def is_blank(response: Any) -> bool:
     """Whether a response, text or messages, holds nothing but white space."""
-    return not (response if isinstance(response, str) else response_text(response)).strip()
+    if isinstance(response, str):
+        return not response.strip()
+    turns = [response] if isinstance(response, Mapping) else response
+    return not any(_written(turn.get("content")).strip() for turn in turns)
+
+
+def _written(content: Any) -> str:
+    """A turn's content, which may be missing or stand in parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
 
 
 def require_members(scorer: Scorer) -> None:

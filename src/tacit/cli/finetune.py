@@ -40,6 +40,7 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     """
     import shutil
 
+    from tacit.align.resuming import model_content
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.errors import ConfigError, DegenerateDataError
@@ -70,7 +71,12 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     if not log.roles.signals and log.roles.gold is None:
         raise ConfigError(f"{log.name}: no signal is named; expected signal: [COLUMN] in the configuration")
     partial = settings.out.with_name(f"{settings.out.name}.partial")
-    mark, asked = partial / "run.json", sha256_json([settings.model_dump(mode="json"), log.fingerprint()])
+    mark, asked = (
+        partial / "run.json",
+        sha256_json(
+            [settings.model_dump(mode="json"), model_content(Path(settings.model)), log.fingerprint()]
+        ),
+    )
     resume = any(partial.glob("checkpoint-*"))
     if resume and (not mark.is_file() or asked not in mark.read_text()):
         raise ConfigError(f"{partial} holds the beginning of another run; remove it, or choose another out")

@@ -72,7 +72,7 @@ async def classify(service: Service, request: Request) -> Response:
     asked = await service.read(request, ClassifyRequest)
     rows = _classify_rows(service, asked)
     scores = await service.score(rows, request)
-    tokens = sum(row.cost for row in rows)
+    tokens = sum(row.tokens for row in rows)
     return _json(
         {
             "id": f"classify-{uuid.uuid4().hex}",

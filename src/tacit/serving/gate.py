@@ -28,7 +28,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
-        self._expected = None if settings.token is None else b"Bearer " + settings.token.encode()
+        self._expected = None if settings.token is None else settings.token.encode()
         self._max_body = settings.max_body
         self._metrics = metrics
 
@@ -66,7 +66,9 @@ class Gate:
                 length = value
         # The health check is for those who have no token: containers and load balancers.
         guarded = self._expected is not None and scope["path"] != "/healthz"
-        if guarded and not hmac.compare_digest(authorization, self._expected or b""):
+        scheme, _, token = authorization.partition(b" ")
+        fits = hmac.compare_digest(token.strip(b" "), self._expected or b"") and scheme.lower() == b"bearer"
+        if guarded and not fits:
             return Refusal(
                 401,
                 "the token is missing or wrong; send Authorization: Bearer …",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tacit.errors import ConfigError
+from tacit.features.transformer import TransformerEncoder, quiet_transformers
 from tacit.model import Scorer
 
 
@@ -63,13 +64,31 @@ def reads(scorer: Scorer) -> Reads:
         return Reads(apart=True, renders=not getattr(getattr(scorer, "encoder", None), "paired", True))
     classifier: Any = getattr(scorer, "classifier", None)
     if classifier is None:
-        return Reads(apart=False)
+        encoder: Any = getattr(scorer, "encoder", None)
+        return Reads(
+            apart=False, opening=_opening_of(encoder) if isinstance(encoder, TransformerEncoder) else ""
+        )
     chat = classifier.chat
-    bos = chat.tokenizer.bos_token or ""
-    text = chat.render([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
     return Reads(
         apart=False,
         vocabulary=int(classifier.network.get_input_embeddings().weight.shape[0]),
         longest=chat.longest,
-        opening=bos if bos and text.startswith(bos) else "",
+        opening=_opening(chat.tokenizer, chat.render),
     )
+
+
+def _opening_of(encoder: TransformerEncoder) -> str:
+    from transformers import AutoTokenizer
+
+    with quiet_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(
+            encoder.folder, trust_remote_code=False, local_files_only=True
+        )
+    return _opening(tokenizer, encoder.render)
+
+
+def _opening(tokenizer: Any, render: Callable[[list[dict[str, str]]], str]) -> str:
+    """The token that a template writes first, where it is the one that clients strip."""
+    bos = str(tokenizer.bos_token or "")
+    text = render([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+    return bos if bos and text.startswith(bos) else ""

@@ -28,6 +28,11 @@ class Row(NamedTuple):
     cost: int
     key: bytes
 
+    @property
+    def tokens(self) -> int:
+        """Of the value alone: exact for token ids, estimated from characters for text."""
+        return self.cost - _PER_ROW
+
 
 class Score(NamedTuple):
     """Mean and standard deviation of the members' logits."""

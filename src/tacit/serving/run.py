@@ -45,9 +45,10 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"cannot listen at {host} port {port}: {error.strerror or error}; choose another --host or --port"
+            f"cannot listen at {host} port {port}: {reason}; choose another --host or --port"
         ) from None
     return listener
 

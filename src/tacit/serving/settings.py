@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,10 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("max_batch_tokens", "max_queue", "max_body", "timeout"):
             value = getattr(self, name)
-            if not value > 0:
-                raise ConfigError(f"--{name.replace('_', '-')}: found {value}, expected a number above 0")
+            if not 0 < value < math.inf:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')}: found {value}, expected a finite number above 0"
+                )
 
 
 def read_token(*, env: str | None = None, file: Path | None = None) -> str | None:

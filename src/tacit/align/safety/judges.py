@@ -115,6 +115,7 @@ def classifier_judge(
         ConfigError: a model that cannot be opened, or labels that it does not have.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     from tacit.features.transformer import quiet_transformers
@@ -123,8 +124,10 @@ def classifier_judge(
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-            classifier = AutoModelForSequenceClassification.from_pretrained(model, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+            classifier = AutoModelForSequenceClassification.from_pretrained(
+                model, trust_remote_code=False, use_safetensors=True
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"judge {str(model)!r} cannot be opened: {' '.join(str(error).split())}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     classifier = classifier.to(device).eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -144,6 +144,22 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
     ]
 
     def __post_init__(self) -> None:
+        for knob in fields(self):  # YAML reads 1e-3 as text
+            value = getattr(self, knob.name)
+            if isinstance(value, str) and type(knob.default) in (int, float):
+                setattr(self, knob.name, _number(knob.name, value, whole=type(knob.default) is int))
+        for name in (
+            "members",
+            "max_length",
+            "pad_to_multiple_of",
+            "patience",
+            "per_device_train_batch_size",
+        ):
+            value = getattr(self, name)
+            if value is not None and not value >= 1:
+                raise ValueError(f"{name}: found {value}, expected 1 or more")
+        if not 0 <= self.holdout < 1:
+            raise ValueError(f"holdout: found {self.holdout}, expected a share from 0 to below 1")
         if self.bf16 is None:
             self.bf16 = bool(
                 not self.fp16
@@ -154,6 +170,14 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
         if str(getattr(self.eval_strategy, "value", self.eval_strategy)) == "no":
             self.load_best_model_at_end = False
         super().__post_init__()
+
+
+def _number(name: str, value: str, *, whole: bool) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(f"{name}: found {value!r}, expected a number") from None
+    return int(number) if whole and number.is_integer() else number
 
 
 def as_mapping(value: Mapping[str, Any] | str | None) -> dict[str, Any]:
