@@ -152,15 +152,33 @@ def test_gold_and_unseen_rows_meet_nobody() -> None:
         assert float(term_B[2]) == 0
 
 
-def test_missing_signals_are_part_of_the_outcome_and_need_no_value() -> None:
-    """One row could show two signals, the other one of them: exchanged, each keeps what the other could show."""
-    nan = float("nan")
-    logits, polarity = heads(2, 2), (1, 1)
-    signals = torch.tensor([[1.0, 0.0], [0.0, nan]], dtype=F64)
-    p = log_p(LatentML(), logits, signals, polarity).sum()
-    q = log_p(LatentML(), logits, signals.flip(0), polarity).sum()
-    term_B = LatentPairs().pair_loss(logits, of_one_prompt(signals, polarity))
-    torch.testing.assert_close(term_B, softplus(q - p).expand(2))
+def test_answers_that_could_not_show_the_same_signals_are_not_compared() -> None:
+    """At the truth the expected gradient is 0 also where an answer lacks a button, which cannot be exchanged."""
+    nan, (seen, blind) = float("nan"), ((True, True), (True, False))
+    logits = {name: value.requires_grad_() for name, value in heads(3, 2).items()}
+    for sights, compared in (
+        ((seen, seen, blind), True),
+        ((seen, blind, blind), True),
+        ((seen, blind), False),
+    ):
+        rows = len(sights)
+        own = {name: value[:rows] for name, value in logits.items()}
+        kinds = [[y if sight[1] else [y[0], nan] for y in outcomes(2).tolist()] for sight in sights]
+        kinds = [list({str(kind): kind for kind in row}.values()) for row in kinds]
+        cells = torch.tensor(list(itertools.product(*kinds)), dtype=F64)
+        obs = of_one_prompt(cells, (1, 1))
+        law_C = log_p(LatentML(), own, cells, (1, 1)).sum(-1).exp().detach()
+        assert float(law_C.sum()) == pytest.approx(1, abs=1e-12)
+        expected = (law_C @ LatentPairs().pair_loss(own, obs)).sum()
+        assert (float(expected.detach()) > 1e-3) == compared
+        for slope in torch.autograd.grad(expected, list(logits.values()), allow_unused=True):
+            assert slope is None or float(slope.abs().max()) < 1e-12
+
+
+def test_it_refuses_answers_that_differ_in_what_they_could_show_alone() -> None:
+    obs = of_one_prompt(torch.tensor([[1.0, 0.0], [0.0, float("nan")]]), (1, 1))
+    with pytest.raises(DegenerateDataError, match="no prompt has two answers"):
+        LatentPairs().check(obs)
 
 
 def test_rare_outcomes_are_left_out_when_there_are_too_many() -> None:

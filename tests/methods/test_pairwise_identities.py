@@ -404,3 +404,11 @@ def test_strata_are_taken_within_each_fold_of_a_cross_fitting() -> None:
     for f in range(5):
         assert int((made[fold == f] == HU).sum()) == 8 and int((made[fold == f] == HE).sum()) == 16
     assert set(slot[made == HU].tolist()) == {0} and set(slot[made == HE].tolist()) == {3}
+
+
+@pytest.mark.parametrize(
+    "given", [{"beta": -1.0}, {"beta": 0.0}, {"beta": float("nan")}, {"desirable": -1.0}]
+)
+def test_kto_refuses_what_would_turn_the_reward_round(given: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="expected a number above 0"):
+        KTO(**given)

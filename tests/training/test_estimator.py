@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from tacit.methods import (
     CounterIF,
     ElkanNoto,
     ImplicitRM,
+    LabelWave,
     LatentML,
     Method,
     Naive,
@@ -30,6 +33,9 @@ from tacit.methods import (
 from tacit.methods.columns import names_read, nuisance_columns
 from tacit.methods.method import Stage
 from tacit.training import HeadEstimator, TrainingConfig
+from tacit.training.checkpoint import Checkpoint
+from tacit.training.selection import roster, train_best
+from tacit.training.views import Block, View
 
 QUICK = TrainingConfig(members=2, max_epochs=4, hidden=(), weight_decay=1.0)
 
@@ -359,3 +365,28 @@ def test_a_column_that_a_stage_makes_may_be_given_under_its_own_name() -> None:
             return (Stage(Naive(), ("exposure",)),)
 
     assert nuisance_columns({"exposure": 3.5}, Staged(), obs)["exposure"].tolist() == [3.5]
+
+
+def test_it_compares_by_identity_and_its_pickle_holds_no_training_rows() -> None:
+    X = np.random.default_rng(0).normal(size=(3000, 50)).astype(np.float32)
+    one, two = (HeadEstimator(Naive(), TrainingConfig(members=2, max_epochs=1)) for _ in range(2))
+    assert one != two and len({one, two, one}) == 2
+    one.fit(X, X[:, 0] > 0)
+    assert len(pickle.dumps(one)) < X.nbytes / 5
+    again = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(again.member_scores(X), one.member_scores(X))
+
+
+def test_columns_that_share_memory_are_saved(tmp_path: Path) -> None:
+    """`label_wave` begins with one tensor in several columns of its state."""
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    obs = observations(torch.from_numpy((X[:, 0] > 0).astype(np.float32)))
+    views = {"reward": View("text", (Block.fit(X),))}
+    config = TrainingConfig(members=2, max_epochs=3)
+    states = Checkpoint(tmp_path, every=0)
+    fits = [
+        train_best(LabelWave(), views, obs, roster(np.arange(60), 2, 0), config, checkpoint=kept)[0][0]
+        for kept in (None, states, states)
+    ]
+    scores = [fit.rewards(LabelWave(), views, torch.arange(60)) for fit in fits]
+    assert torch.equal(scores[0], scores[1]) and torch.equal(scores[0], scores[2])

@@ -166,6 +166,14 @@ def test_the_folder_is_a_plain_classifier_with_the_mean_row_of_the_members(
     assert not list((tmp_path / "rm").glob("heads.safetensors")), "vLLM reads every .safetensors at the top"
 
 
+def test_one_held_out_row_leaves_a_spread_that_can_be_divided_by(base: Path, tmp_path: Path) -> None:
+    log = clicks_log(40)
+    one = log.take([0])
+    trainer = feedback_trainer(log, str(base), method="naive", eval_log=one, args=knobs(tmp_path))
+    done = trainer.fitted()
+    assert done is not None and 0 < done.std < 1 and done.network.config.std == done.std
+
+
 def test_a_trained_module_is_copied_weight_by_weight_and_tied_weights_stay_tied(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

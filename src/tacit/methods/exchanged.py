@@ -35,12 +35,14 @@ class Patterns:
         visible_UK: bool.
         code_B: int64 [..., B], the pattern of each row.
         known_B: bool [..., B], the pattern is one of the U and some signal was visible.
+        sight_U: int64, which signals a pattern shows, numbered.
     """
 
     signals_UK: Tensor
     visible_UK: Tensor
     code_B: Tensor
     known_B: Tensor
+    sight_U: Tensor
 
 
 def patterns(obs: Observations, most: int = MAX_PATTERNS) -> Patterns:
@@ -70,14 +72,19 @@ def patterns(obs: Observations, most: int = MAX_PATTERNS) -> Patterns:
     renamed_U = torch.zeros_like(size_U).index_copy(0, kept, torch.arange(kept.numel(), device=kept.device))
     shown_UK = digit_UK[kept]
     return Patterns(
-        (shown_UK == 2).to(obs.signals_BK.dtype), shown_UK > 0, renamed_U[name_B], usable_U[name_B]
+        (shown_UK == 2).to(obs.signals_BK.dtype),
+        shown_UK > 0,
+        renamed_U[name_B],
+        usable_U[name_B],
+        torch.unique(shown_UK > 0, dim=0, return_inverse=True)[1],
     )
 
 
 def exchanged_nll(
     log_likelihood: Callable[[Observations], Tensor], obs: Observations, found: Patterns, pairs: Pairs
 ) -> Tensor:
-    """−log σ(d) of each pair, 0 where both rows have the same outcome, which tells nothing [..., P].
+    """−log σ(d) of each pair [..., P]; 0 where both rows have the same outcome, which tells nothing, or not the same
+    signals visible: an answer without a button cannot have had what the other one's got.
 
     Args:
         log_likelihood: log P(signals) [..., B] of the batch's rows, had they had these signals.
@@ -110,4 +117,6 @@ def exchanged_nll(
         if u:
             gain_B = log_likelihood_of(u) - reference_B
             d_P = d_P + more_P * (pairs.first(gain_B) - pairs.second(gain_B))
-    return differ_P * softplus(-d_P)
+    sight_B = found.sight_U[found.code_B].to(reference_B.dtype)
+    alike_P = (pairs.first(sight_B) == pairs.second(sight_B)).to(reference_B.dtype)
+    return alike_P * differ_P * softplus(-d_P)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from tacit.errors import ConfigError
 from tacit.methods.method import Head, Level, Logits, Method
 from tacit.methods.observations import Observations
 
@@ -50,6 +51,12 @@ class KTO(Method):
     citation: ClassVar[str] = "Ethayarajh, Xu, Muennighoff, Jurafsky, Kiela, ICML 2024, arXiv 2402.01306"
     # A loss that certainty minimises would take every larger scale for a better one: no temperature.
     calibrated: ClassVar[tuple[str, ...] | None] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (("beta", self.beta), ("desirable", self.desirable)):
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"method kto: {name} is {value}, expected a number above 0")
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0: where the sigmoid is steepest."""

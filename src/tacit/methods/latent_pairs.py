@@ -27,8 +27,9 @@ class LatentPairs(LatentML):
     Loss of row i: −log P(y_i) as in `latent_ml`, plus `weight` times the mean over its partners j in the prompt of
         −log P(y_i at i, y_j at j | the two outcomes, in either order) = softplus(−d),
         d = log P(y_i|x_i) + log P(y_j|x_j) − log P(y_j|x_i) − log P(y_i|x_j),
-    0 where both have the same outcome. With one signal and c = P(y=1|x), d = logit c_i − logit c_j. Whatever makes all
-    answers to a prompt be copied more often weighs less in it, and little of the head's capacity is spent on it.
+    0 where both have the same outcome, or not the same signals visible. With one signal and c = P(y=1|x),
+    d = logit c_i − logit c_j. Whatever makes all answers to a prompt be copied more often weighs less in it, and little
+    of the head's capacity is spent on it.
     The sum is a composite likelihood: where the model is right, its true parameters are a stationary point of both
     terms. Held-out rows are judged by −log P(y), as in `latent_ml`.
 
@@ -74,8 +75,9 @@ class LatentPairs(LatentML):
         super().check(obs)
         found = patterns(obs)
         differ = (
-            in_contrast(group_B, (found.code_B == u).to(torch.float32), found.known_B).any()
+            in_contrast(group_B, (found.code_B == u).to(torch.float32), found.known_B & alike_B).any()
             for u in range(found.signals_UK.shape[0])
+            for alike_B in (found.sight_U[found.code_B] == found.sight_U[u],)
         )
         if not any(differ):
             raise DegenerateDataError(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from tacit.errors import ConfigError, DataError
+from tacit.features.scaling import Standardiser
 from tacit.methods import Method, observations, refuse_unread_gold
 from tacit.methods.columns import nuisance_columns
 from tacit.methods.method import require_method
@@ -22,7 +23,7 @@ from tacit.training.selection import Choice, roster, train_best
 from tacit.training.views import Block, View, Views
 
 
-@dataclass
+@dataclass(eq=False)
 class HeadEstimator:
     """Fit any method to features that are already numbers.
 
@@ -57,7 +58,7 @@ class HeadEstimator:
     choice_: Choice = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
     classes_: NDArray[np.int64] = field(init=False, repr=False)
-    _scalings: list[Block] = field(init=False, repr=False)
+    _scalings: list[Standardiser] = field(init=False, repr=False)
 
     def fit(
         self,
@@ -110,7 +111,8 @@ class HeadEstimator:
             raise DataError(f"context has {len(context_NC)} rows, X has {N}; expected as many")
         obs = obs.with_columns(**nuisance_columns(nuisances, self.method, obs))
         self.method.check(obs)
-        self._scalings = [Block.fit(X_ND)] + ([] if context_NC is None else [Block.fit(context_NC)])
+        both = [X_ND] if context_NC is None else [X_ND, context_NC]
+        self._scalings = [Block.fit(matrix).scaling for matrix in both]  # not the rows: a pickle holds none
         views = self._views(X_ND, context_NC)
         together_N = np.arange(N) if groups_N is None else groups_N
         who = roster(together_N, config.members, config.seed)
@@ -201,10 +203,10 @@ class HeadEstimator:
         return scores
 
     def _views(self, X_ND: NDArray[np.floating], context_NC: NDArray[np.floating] | None) -> Views:
-        text = View("text", (Block(X_ND, self._scalings[0].scaling),))
+        text = View("text", (Block(X_ND, self._scalings[0]),))
         if context_NC is None:
             return {"reward": text, "all": text, "propensity": text, "length": text}
-        context = View("context", (Block(context_NC, self._scalings[1].scaling),))
+        context = View("context", (Block(context_NC, self._scalings[1]),))
         both = View("all", (*text.blocks, *context.blocks))
         return {"reward": text, "all": both, "propensity": context, "context": context, "length": text}
 

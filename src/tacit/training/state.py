@@ -299,7 +299,7 @@ class State:
                 tensors[f"{kind}/{head}/scale"] = calibration.scale[head]
                 tensors[f"{kind}/{head}/shift"] = calibration.shift[head]
         for column, value in self.columns.items():
-            tensors[f"column/{column}"] = value.contiguous()
+            tensors[f"column/{column}"] = value.clone()  # columns may share their memory
         checkpoint.save(name, tensors, {"epoch": self.epoch, "finished": self.finished, "curve": self.curve})
 
     def resume(self, checkpoint: Checkpoint, name: str) -> None:

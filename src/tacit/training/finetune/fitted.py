@@ -85,7 +85,7 @@ def fine_tuned(
     mean, std, base = 0.0, 1.0, None
     if held is not None:
         own_n = scale * (held[0]["reward"].mean(0) - start)  # as the head alone gives them
-        mean, std = float(own_n.mean()), max(float(own_n.std()), 1e-6)
+        mean, std = float(own_n.mean()), max(float(own_n.std(correction=0)), 1e-6)
         base = float(torch.sigmoid(own_n + level).mean())
     network.config.mean, network.config.std = mean, std
     return FineTuned(
