@@ -21,8 +21,9 @@ def test_a_frozen_decoder_gets_back_the_opening_token_that_clients_strip(tmp_pat
         "prompt": [f"ask {i // 2}" for i in range(40)],
         "response": [f"call sort {i % 5}" for i in range(40)],
         "copied": [int(i % 3 == 0) for i in range(40)],
+        "slot": [i % 4 for i in range(40)],
     }
-    log = FeedbackLog.from_columns(rows, Roles(signals=(Signal("copied"),)))
+    log = FeedbackLog.from_columns(rows, Roles(signals=(Signal("copied"),), context=("slot",)))
     rm = tacit.fit(log, encoder=str(base), reward_features="text", config={"members": 2, "max_epochs": 2})
     turns = [{"role": "user", "content": "ask 1"}, {"role": "assistant", "content": "call sort 2"}]
     whole = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(turns, tokenize=False)
