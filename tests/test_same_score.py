@@ -152,6 +152,12 @@ WAYS: dict[str, Callable[[Made], np.ndarray]] = {
 }
 
 
+def test_the_tokens_told_are_those_sent(made: Made) -> None:
+    ids = made.rm.classifier.chat.token_ids(rendered(made))  # type: ignore[attr-defined]
+    told = made.client.post("/classify", json={"input": ids}).json()["usage"]
+    assert told["prompt_tokens"] == told["total_tokens"] == sum(map(len, ids))
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_score_is_the_same(made: Made, way: str) -> None:
     assert np.ptp(made.expected_N) > 0.5, "scores that are all alike would agree by themselves"

@@ -11,6 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_OF_MODELS = {
+    ".json",
+    ".safetensors",
+    ".bin",
+    ".jinja",
+    ".model",
+}  # what transformers reads of a model folder
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -48,3 +56,17 @@ def sha256_json(value: Any) -> str:
     """SHA-256 of a JSON value in its canonical form (sorted keys, no spaces)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_model(folder: Path) -> str | None:
+    """SHA-256 over what transformers reads of a model folder; None for a hub id, which is known by its name.
+
+    The manifest of a model of Tacit holds the hashes of its files already.
+    """
+    if not folder.is_dir():
+        return None
+    manifest = folder / "tacit.json"
+    files = [manifest] if manifest.is_file() else sorted(folder.iterdir())
+    return sha256_json(
+        {file.name: sha256_file(file) for file in files if file.suffix in _OF_MODELS and file.is_file()}
+    )

@@ -120,9 +120,8 @@ def test_openrlhf_gets_one_number_per_name_and_call(
         assert set(result) == {"rewards", "scores", "extra_logs"}
         # What `_process_response_into_experience` does with each.
         assert torch.tensor([result["rewards"]]).item() == pytest.approx(float(score), abs=1e-5)
-        assert torch.tensor([result["scores"]]).item() == pytest.approx(
-            float(liked), abs=1e-5
-        )  # no penalty here
+        # A probability is the model's, whatever the penalty takes off the reward.
+        assert torch.tensor([result["scores"]]).item() == pytest.approx(float(liked), abs=1e-5)
         logs = {name: value.flatten()[0].item() for name, value in result["extra_logs"].items()}
         assert set(logs) == {"uncertainty", "probability"}
         assert logs["probability"] == pytest.approx(float(liked), abs=1e-5)

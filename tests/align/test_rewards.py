@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from tacit.align.rewards import GuardedReward, RewardGuard, is_blank
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, DataError
 from tacit.model import RewardModel
 
 MEMBERS_MN = np.array([[1.0, 4.0, -2.0], [3.0, 0.0, -2.0]])  # means 2, 2, −2; spreads 1, 2, 0
@@ -53,9 +53,19 @@ def test_options_out_of_range_or_without_their_partner_are_one_line(options: dic
 @pytest.mark.parametrize("text", ["", " \n", "words"])
 def test_an_answer_is_blank_in_every_shape_or_in_none(text: str) -> None:
     turn: dict[str, Any] = {"role": "assistant", "content": text}
-    parts = {"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": text}]}
-    for shape in (text, turn, [turn], [parts], [{"role": "assistant", "content": None}, turn]):
+    parts = {"role": "assistant", "content": [{"type": "text", "text": " "}, {"type": "text", "text": text}]}
+    for shape in (text, turn, [turn], [parts]):
         assert is_blank(shape) == (text != "words")
+
+
+@pytest.mark.parametrize("content", [None, [{"type": "image"}]])
+def test_an_answer_that_no_log_would_take_is_a_sentence_and_not_a_blank(
+    content: Any, reward_folder: Path
+) -> None:
+    turns = [{"role": "assistant", "content": content, "tool_calls": [{"function": {"name": "rm"}}]}]
+    assert not is_blank(turns)
+    with pytest.raises(DataError):
+        GuardedReward.open(reward_folder).pairs([("question 1", turns)])
 
 
 def test_rewards_are_those_of_the_model(reward_folder: Path) -> None:

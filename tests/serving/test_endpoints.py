@@ -12,8 +12,10 @@ import pytest
 from small_server import Paced, running, small_model, text
 
 from tacit import RewardModel
+from tacit.errors import ConfigError
 from tacit.serving import Settings
 from tacit.serving.marks import prompt_end, without_ending
+from tacit.serving.run import bind
 
 PAIRS = [(f"question {i}", text(1000 + i)) for i in range(8)]
 
@@ -214,6 +216,11 @@ def test_the_health_check_names_the_model_and_metrics_count_requests_and_rows(cl
         "tacit_rows_scored_total",
     ):
         assert line in told
+
+
+def test_a_host_that_is_no_name_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="cannot listen at"):
+        bind("a" * 70, 0)
 
 
 def test_without_the_token_only_the_health_check_answers(rm: RewardModel) -> None:

@@ -28,8 +28,9 @@ class Policy:
             ConfigError: no such model.
         """
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from tacit.features.transformer import LOADING_ERRORS
 
         require_place("policy", name)
         try:
@@ -37,7 +38,7 @@ class Policy:
             model = AutoModelForCausalLM.from_pretrained(
                 name, trust_remote_code=False, use_safetensors=True, dtype="auto"
             )
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        except LOADING_ERRORS as error:
             raise ConfigError(
                 f"policy {str(name)!r} cannot be opened: {' '.join(str(error).split())}"
             ) from None

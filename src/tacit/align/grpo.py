@@ -190,11 +190,11 @@ def _arguments(trl: Any, config: AlignConfig) -> Any:
 
 def _made(kind: Any, what: str, **options: Any) -> Any:
     """Call a class of TRL; what it refuses, or a package or model that it cannot open, becomes one line."""
-    from safetensors import SafetensorError
+    from tacit.features.transformer import LOADING_ERRORS
 
     try:
         return kind(**options)
-    except (TypeError, ValueError, OSError, ImportError, RuntimeError, SafetensorError) as error:
+    except LOADING_ERRORS as error:
         message = " ".join(str(error).split()).removeprefix("GRPOConfig.__init__() ")
         raise ConfigError(f"{what}: {message}") from error
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from tacit.align.config import AlignConfig
 from tacit.errors import ConfigError
-from tacit.files import sha256_file, sha256_json
+from tacit.files import sha256_json, sha256_model
 from tacit.training.finetune.checkpoints import last_complete
 
 MARK = "run.json"  # what decides the run, while it is under way; align.json says it of one that has ended
-_READ = {".json", ".safetensors", ".bin", ".jinja", ".model"}  # what transformers reads of a model folder
 
 logger = logging.getLogger("tacit")
 
@@ -24,8 +23,8 @@ def identity(config: AlignConfig, prompts: list[Any]) -> dict[str, Any]:
     return {
         **options,
         "prompts": sha256_json(prompts),
-        "policy": [config.policy, model_content(Path(config.policy))],
-        "reward": [options["reward"], model_content(Path(config.reward.model))],
+        "policy": [config.policy, sha256_model(Path(config.policy))],
+        "reward": [options["reward"], sha256_model(Path(config.reward.model))],
     }
 
 
@@ -68,14 +67,3 @@ def _require_same(output: Path, asked: dict[str, Any]) -> None:
             f"output {output} holds the beginning of another run, which differs in {', '.join(other)}; give that run's "
             "configuration and models to go on, choose a new folder, or empty it"
         )
-
-
-def model_content(model: Path) -> str | None:
-    """Of a folder; a hub id is known by its name. The manifest of Tacit holds the hashes of its files already."""
-    if not model.is_dir():
-        return None
-    manifest = model / "tacit.json"
-    files = [manifest] if manifest.is_file() else sorted(model.iterdir())
-    return sha256_json(
-        {file.name: sha256_file(file) for file in files if file.suffix in _READ and file.is_file()}
-    )

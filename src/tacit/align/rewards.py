@@ -6,7 +6,7 @@ The adapters, GRPO and best-of-n share this file, so that one response earns the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tacit.data.texts import plain_text
 from tacit.errors import ConfigError
 from tacit.model import Scorer, load_model
 
@@ -149,18 +150,9 @@ class GuardedReward:
 
 
 def is_blank(response: Any) -> bool:
-    """Whether a response, text or messages, holds nothing but white space."""
-    if isinstance(response, str):
-        return not response.strip()
-    turns = [response] if isinstance(response, Mapping) else response
-    return not any(_written(turn.get("content")).strip() for turn in turns)
-
-
-def _written(content: Any) -> str:
-    """A turn's content, which may be missing or stand in parts."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    """Whether a response, text or messages in any shape that a log takes, holds nothing but white space."""
+    text = plain_text(response)
+    return text is not None and not text.strip()
 
 
 def require_members(scorer: Scorer) -> None:

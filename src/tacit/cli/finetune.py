@@ -40,11 +40,10 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     """
     import shutil
 
-    from tacit.align.resuming import model_content
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.errors import ConfigError, DegenerateDataError
-    from tacit.files import sha256_json, write_json
+    from tacit.files import sha256_json, sha256_model, write_json
     from tacit.finetuning import describe, feedback_trainer
     from tacit.model import FineTunedRewardModel
     from tacit.model.folder import refuse_occupied
@@ -71,11 +70,9 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     if not log.roles.signals and log.roles.gold is None:
         raise ConfigError(f"{log.name}: no signal is named; expected signal: [COLUMN] in the configuration")
     partial = settings.out.with_name(f"{settings.out.name}.partial")
-    mark, asked = (
-        partial / "run.json",
-        sha256_json(
-            [settings.model_dump(mode="json"), model_content(Path(settings.model)), log.fingerprint()]
-        ),
+    mark = partial / "run.json"
+    asked = sha256_json(
+        [settings.model_dump(mode="json"), sha256_model(Path(settings.model)), log.fingerprint()]
     )
     resume = any(partial.glob("checkpoint-*"))
     if resume and (not mark.is_file() or asked not in mark.read_text()):

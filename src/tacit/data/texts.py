@@ -202,6 +202,19 @@ def response_text(messages: Sequence[Message]) -> str:
     return "\n".join(message["content"] for message in messages)
 
 
+def plain_text(response: Any) -> str | None:
+    """A response in any shape that a log takes as one text; None where a log would not take it.
+
+    Example:
+        >>> plain_text([{"role": "assistant", "content": [{"type": "text", "text": "Yes."}]}])
+        'Yes.'
+    """
+    if isinstance(response, str):
+        return response
+    messages = _messages(response)
+    return None if isinstance(messages, _Fault) else response_text(messages)
+
+
 def as_messages(value: str | Sequence[Message], role: str) -> list[Message]:
     """Plain text as one message of `role`; messages as they are."""
     return [{"role": role, "content": value}] if isinstance(value, str) else list(value)

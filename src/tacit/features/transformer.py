@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from safetensors import SafetensorError
 
 from tacit.errors import ConfigError
 from tacit.features.batching import BATCH_TOKENS, pad, plan_for
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "first", "last"]
 
 _WINDOW = 16384  # texts tokenised at a time: token lists of a whole log would not fit in memory
+
+
+LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+"""What transformers raises for a model that is missing, torn, of another kind, or that wants a package."""
 
 
 class TransformerEncoder:
@@ -160,7 +165,6 @@ class TransformerEncoder:
     @cached_property
     def _model(self) -> Any:
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModel
 
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
@@ -173,7 +177,7 @@ class TransformerEncoder:
                     trust_remote_code=False,
                     local_files_only=True,
                 )
-            except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+            except LOADING_ERRORS as error:
                 raise ConfigError(
                     f"encoder {self.name!r}: its weights do not load: {one_line(error)}"
                 ) from error

@@ -35,14 +35,18 @@ class Patterns:
         visible_UK: bool.
         code_B: int64 [..., B], the pattern of each row.
         known_B: bool [..., B], the pattern is one of the U and some signal was visible.
-        sight_U: int64, which signals a pattern shows, numbered.
     """
 
     signals_UK: Tensor
     visible_UK: Tensor
     code_B: Tensor
     known_B: Tensor
-    sight_U: Tensor
+
+    @property
+    def sight_U(self) -> Tensor:
+        """Which signals a pattern shows, numbered."""
+        sight_U: Tensor = torch.unique(self.visible_UK, dim=0, return_inverse=True)[1]
+        return sight_U
 
 
 def patterns(obs: Observations, most: int = MAX_PATTERNS) -> Patterns:
@@ -76,7 +80,6 @@ def patterns(obs: Observations, most: int = MAX_PATTERNS) -> Patterns:
         shown_UK > 0,
         renamed_U[name_B],
         usable_U[name_B],
-        torch.unique(shown_UK > 0, dim=0, return_inverse=True)[1],
     )
 
 

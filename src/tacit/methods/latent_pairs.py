@@ -74,10 +74,12 @@ class LatentPairs(LatentML):
         group_B = require_groups(self.key, obs)
         super().check(obs)
         found = patterns(obs)
+        sight_U, sight_B = found.sight_U, found.sight_U[found.code_B]
         differ = (
-            in_contrast(group_B, (found.code_B == u).to(torch.float32), found.known_B & alike_B).any()
-            for u in range(found.signals_UK.shape[0])
-            for alike_B in (found.sight_U[found.code_B] == found.sight_U[u],)
+            in_contrast(
+                group_B, (found.code_B == u).to(torch.float32), found.known_B & (sight_B == sight)
+            ).any()
+            for u, sight in enumerate(sight_U)
         )
         if not any(differ):
             raise DegenerateDataError(

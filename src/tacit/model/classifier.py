@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tacit.errors import ModelError
 from tacit.features.batching import pad, plan_for
 from tacit.features.chat import Chat, reach
-from tacit.features.transformer import one_line, quiet_transformers
+from tacit.features.transformer import LOADING_ERRORS, one_line, quiet_transformers
 from tacit.progress import progress
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ class Classifier:
         Raises:
             ModelError: transformers cannot load it.
         """
-        from safetensors import SafetensorError
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         cuda = torch.cuda.is_available()
@@ -61,15 +60,7 @@ class Classifier:
                     trust_remote_code=False,
                     local_files_only=True,
                 )
-            except (
-                OSError,
-                ValueError,
-                KeyError,
-                ImportError,
-                RuntimeError,
-                TypeError,
-                SafetensorError,
-            ) as error:
+            except LOADING_ERRORS as error:
                 raise ModelError(
                     f"{folder}: transformers cannot load it as a sequence classifier: {one_line(error)}"
                 ) from None

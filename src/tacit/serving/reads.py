@@ -58,13 +58,13 @@ class Reads:
 def reads(scorer: Scorer) -> Reads:
     """Ask a model; this loads its weights as well, so that the first caller waits no longer than the next."""
     scorer.member_scores([("Is the server ready?", "It is.")])
+    encoder: Any = getattr(scorer, "encoder", None)
     try:
         scorer.member_text_scores(["Is the server ready?"])
     except ConfigError:
-        return Reads(apart=True, renders=not getattr(getattr(scorer, "encoder", None), "paired", True))
+        return Reads(apart=True, renders=not getattr(encoder, "paired", True))
     classifier: Any = getattr(scorer, "classifier", None)
     if classifier is None:
-        encoder: Any = getattr(scorer, "encoder", None)
         return Reads(
             apart=False, opening=_opening_of(encoder) if isinstance(encoder, TransformerEncoder) else ""
         )

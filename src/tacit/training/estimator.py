@@ -112,7 +112,7 @@ class HeadEstimator:
         obs = obs.with_columns(**nuisance_columns(nuisances, self.method, obs))
         self.method.check(obs)
         both = [X_ND] if context_NC is None else [X_ND, context_NC]
-        self._scalings = [Block.fit(matrix).scaling for matrix in both]  # not the rows: a pickle holds none
+        self._scalings = [Block.fit(matrix).scaling for matrix in both]  # the rows stay the caller's
         views = self._views(X_ND, context_NC)
         together_N = np.arange(N) if groups_N is None else groups_N
         who = roster(together_N, config.members, config.seed)

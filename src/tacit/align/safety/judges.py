@@ -115,10 +115,9 @@ def classifier_judge(
         ConfigError: a model that cannot be opened, or labels that it does not have.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from tacit.features.transformer import quiet_transformers
+    from tacit.features.transformer import LOADING_ERRORS, quiet_transformers
 
     require_place("judge", model)
     try:
@@ -127,7 +126,7 @@ def classifier_judge(
             classifier = AutoModelForSequenceClassification.from_pretrained(
                 model, trust_remote_code=False, use_safetensors=True
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except LOADING_ERRORS as error:
         raise ConfigError(f"judge {str(model)!r} cannot be opened: {' '.join(str(error).split())}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     classifier = classifier.to(device).eval()

@@ -43,7 +43,7 @@ def why_not_linear(model: RewardModel) -> str | None:
     return (
         None
         if model.reward_features == "text"
-        else "its reward head sees twelve measures of style besides the embedding"
+        else "its reward head sees measures of style besides the embedding"
     )
 
 

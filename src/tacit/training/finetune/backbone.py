@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tacit.errors import ConfigError
 from tacit.features.chat import give_padding, give_template
-from tacit.features.transformer import one_line, quiet_transformers
+from tacit.features.transformer import LOADING_ERRORS, one_line, quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -77,7 +77,6 @@ def open_backbone(
 
 
 def _load(name: str, members: int, init: dict[str, Any]) -> Any:
-    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification
 
     init.setdefault("dtype", torch.float32)
@@ -91,15 +90,7 @@ def _load(name: str, members: int, init: dict[str, Any]) -> Any:
                 ignore_mismatched_sizes=True,
                 **init,
             )
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            ImportError,
-            RuntimeError,
-            TypeError,
-            SafetensorError,
-        ) as error:
+        except LOADING_ERRORS as error:
             raise ConfigError(
                 f"model {name!r} does not load as a sequence classifier ({one_line(error)}); expected a folder or a "
                 "hub id of a model that AutoModelForSequenceClassification knows"
