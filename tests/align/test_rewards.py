@@ -58,11 +58,22 @@ def test_an_answer_is_blank_in_every_shape_or_in_none(text: str) -> None:
         assert is_blank(shape) == (text != "words")
 
 
+def test_two_answers_that_differ_in_a_call_alone_earn_by_it(reward_folder: Path) -> None:
+    def answer(name: str) -> list[dict[str, Any]]:
+        call = {"function": {"name": name, "arguments": {"it": 1}}}
+        return [{"role": "assistant", "content": None, "tool_calls": [call]}]
+
+    guarded = GuardedReward.open(reward_folder)
+    clear, wrong = guarded.pairs([("question 1", answer("clear")), ("question 1", answer("wrong"))])
+    assert clear is not None and wrong is not None and clear > wrong
+
+
+@pytest.mark.parametrize("calls", [None, [{"function": {}}]])
 @pytest.mark.parametrize("content", [None, [{"type": "image"}]])
 def test_an_answer_that_no_log_would_take_is_a_sentence_and_not_a_blank(
-    content: Any, reward_folder: Path
+    content: Any, calls: Any, reward_folder: Path
 ) -> None:
-    turns = [{"role": "assistant", "content": content, "tool_calls": [{"function": {"name": "rm"}}]}]
+    turns = [{"role": "assistant", "content": content, "tool_calls": calls}]
     assert not is_blank(turns)
     with pytest.raises(DataError):
         GuardedReward.open(reward_folder).pairs([("question 1", turns)])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tacit.data import FeedbackLog, Quarantine, Roles, Signal, summarise
@@ -203,6 +204,51 @@ def test_content_in_parts_is_their_text_and_a_bad_row_where_one_is_an_image(othe
 def test_where_no_row_has_messages_as_expected_the_first_is_named(value: Any, reason: str) -> None:
     said = refusal(Roles(prompt="asked"), asked=[None, value, value])
     assert f"none of the 3 rows can be used; commonest reason: {reason} (2, first in row 2)" in said
+
+
+def called(arguments: Any, **more: Any) -> list[dict[str, Any]]:
+    call = {"type": "function", "function": {"name": "search", "arguments": arguments}} | more
+    return [{"role": "assistant", "content": None, "tool_calls": [call]}]
+
+
+@pytest.mark.parametrize("via", ["jsonl", "parquet"])
+def test_a_call_is_a_line_of_text_whichever_way_its_arguments_are_written(via: str, tmp_path: Path) -> None:
+    """An agent's turn often has no text; its id is drawn anew each time, and Arrow fills structs up with nulls."""
+    answers = [
+        called({"for": "é", "at": [{"b": 1, "a": 2}]}, id="call_1"),
+        called({"at": [{"a": 2, "b": 1}], "for": "é"}, id="call_2"),
+        called({"top": 3}),
+    ]
+    if via == "jsonl":
+        answers += [called('{"for": "é", "at": [{"b": 1, "a": 2}], "top": null}'), called("not JSON")]
+        lines = [json.dumps({"prompt": "q", "answer": answer, "copied": 1}) for answer in answers]
+        (file := tmp_path / "log.jsonl").write_text("\n".join(lines))
+    else:
+        pq.write_table(pa.table(columns(answer=answers)), file := tmp_path / "log.parquet")
+    log = FeedbackLog.read(file, response="answer")
+    same = '{"name": "search", "arguments": {"at": [{"a": 2, "b": 1}], "for": "é"}}'
+    expected = [same, same, '{"name": "search", "arguments": {"top": 3}}']
+    if via == "jsonl":
+        expected += [same, '{"name": "search", "arguments": "not JSON"}']
+    assert log.responses() == expected
+
+
+def test_a_call_stands_below_the_turns_text_and_a_call_of_nothing_is_a_bad_row() -> None:
+    turn = called({})[0] | {"content": "Let me look."}
+    asked = [{"role": "user", "content": "Where?"}, turn, {"role": "tool", "content": "Here."}]
+    log = FeedbackLog.from_columns(
+        columns(
+            asked=[[*asked, {"role": "user", "content": "And?"}], "plain", [turn | {"tool_calls": [{}]}]]
+        ),
+        Roles(prompt="asked"),
+    )
+    assert log.prompts()[0].splitlines()[1:3] == [
+        "assistant: Let me look.",
+        '{"name": "search", "arguments": {}}',
+    ]
+    assert [bad.reason for bad in log.quarantine.examples] == [
+        "prompt has a tool call without a function and its name"
+    ]
 
 
 def test_a_single_message_is_a_list_of_one() -> None:

@@ -62,7 +62,8 @@ def text(seed: int) -> str:
 class Paced(Scorer):
     """Scores a rendered chat, or a response, by its length, when `go` is set; remembers its batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: int = 2) -> None:
+        self.members = members
         self.go = threading.Event()
         self.go.set()
         self.batches: list[list[str]] = []
@@ -83,7 +84,7 @@ class Paced(Scorer):
         if any("break" in text for text in texts):
             raise RuntimeError("secret of the machine")
         lengths = [float("nan") if "nan" in text else len(text) for text in texts]
-        return np.array([lengths, lengths], dtype=np.float32)
+        return np.array([lengths] * self.members, dtype=np.float32)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from small_server import Paced, running, small_model, text
 
 from tacit import RewardModel
 from tacit.errors import ConfigError
+from tacit.model import Scorer
 from tacit.serving import Settings
 from tacit.serving.marks import prompt_end, without_ending
 from tacit.serving.run import bind
@@ -95,8 +96,50 @@ def test_get_reward_refuses_what_does_not_tell_where_the_response_begins(client:
     ask = {"query": ["one two"], "prompts": ["two"]}
     assert "does not begin with prompts[0]" in message(client.post("/get_reward", json=ask), 400)
     assert "one prompt per query" in message(client.post("/get_reward", json={"query": ["one two"]}), 400)
-    ask = {"query": ["one</s>"], "prompts": ["one"]}
-    assert "response is empty" in message(client.post("/get_reward", json=ask), 400)
+    ask = {"query": ["</s>"], "prompts": [""]}
+    assert "prompt is empty" in message(client.post("/get_reward", json=ask), 400)
+
+
+class Terse(Scorer):
+    """Reads prompt and response apart, and likes none long."""
+
+    def member_scores(self, pairs: Any, *, store: Any = None, quiet: bool = True) -> Any:
+        return -np.array([[len(response) for _, response in pairs]] * 2, dtype=np.float32)
+
+
+def test_an_empty_answer_earns_the_lowest_reward_given_so_far_and_ends_no_run() -> None:
+    """OpenRLHF sends what its policy wrote, and stops where the server refuses."""
+    with running(Terse()) as client:
+
+        def paid(*responses: str) -> Any:
+            query = [f"one{response}</s>" for response in responses]
+            return post(client, "/get_reward", {"query": query, "prompts": ["one"] * len(query)})
+
+        first = {"rewards": [0.0], "scores": [0.5], "extra_logs": {"uncertainty": [0.0]}}
+        assert paid("") == first
+        assert paid("ab", " \n", "abcd")["rewards"] == [-2, -4, -4]
+        assert paid("", "a")["rewards"] == [-4, -1]
+
+
+def test_one_member_has_no_spread() -> None:
+    with running(Paced(members=1)) as client:
+        told = post(client, "/v1/score", {"pairs": [{"prompt": "a", "response": "b"}]})
+        assert told["scores"][0]["uncertainty"] is None
+        assert post(client, "/get_reward", {"query": ["a b"]})["extra_logs"] == {}
+
+
+def test_what_a_turn_calls_is_scored_with_what_it_says(rm: RewardModel, client: httpx.Client) -> None:
+    def asked(name: str) -> list[dict[str, Any]]:
+        call = {"id": f"call_{name}", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        turn = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return [{"role": "user", "content": "question 1"}, turn]
+
+    pairs = [{"messages": asked("clear")}, {"messages": asked("vague")}]
+    told = [score["reward"] for score in post(client, "/v1/score", {"pairs": pairs})["scores"]]
+    expected = rm.score([(asked(name)[:1], asked(name)[1:]) for name in ("clear", "vague")])
+    np.testing.assert_allclose(told, expected, atol=1e-6)
+    assert told[0] != told[1]
+    assert post(client, "/classify", {"messages": asked("clear")})["data"][0]["probs"] == told[:1]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +249,8 @@ def test_unknown_paths_and_methods_have_the_same_body(client: httpx.Client) -> N
 
 def test_the_health_check_names_the_model_and_metrics_count_requests_and_rows(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok", "model": "small"}
+    asked = client.head("/healthz")  # as some load balancers do
+    assert (asked.status_code, asked.content) == (200, b"")
     post(client, "/v1/score", {"pairs": [{"prompt": "new", "response": "unseen words"}] * 3})
     told = client.get("/metrics").text
     for line in (

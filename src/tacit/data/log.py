@@ -18,13 +18,14 @@ from tacit.data import grouping
 from tacit.data.columns import to_numpy
 from tacit.data.conform import conform, note_spelled_messages
 from tacit.data.fingerprint import fingerprint
+from tacit.data.messages import Message
 from tacit.data.published import interpret
 from tacit.data.quarantine import Quarantine
 from tacit.data.raw import from_arrow, from_lists
 from tacit.data.readers import open_raw
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
-from tacit.data.texts import Message, as_messages, is_chat, prompt_text, response_text
+from tacit.data.texts import as_messages, is_chat, prompt_text, response_text
 from tacit.errors import ConfigError, DataError
 
 

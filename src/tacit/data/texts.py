@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tacit.data.raw import NotUtf8
+from tacit.data.messages import Fault, Message, read_messages
 from tacit.errors import DataError
 
 # 64-bit offsets: the text of a large log passes 2 GB.
 TEXT = pa.large_string()
 MESSAGE = pa.struct([("role", TEXT), ("content", TEXT)])
 CHAT = pa.large_list(MESSAGE)
-_TEXT_PARTS = ("text", "input_text", "output_text")
 
-Message = dict[str, str]
 Bad = dict[str, npt.NDArray[np.bool_]]
 
 
@@ -43,7 +40,8 @@ def read_texts(column: Any, part: str, place: str) -> tuple[Any, Bad]:
         part: "prompt" or "response", for messages and for the role of plain text among chat rows.
         place: file and column, for messages.
 
-    A single message counts as a list of one, and content in parts ({type: "text", text}) as its parts' lines.
+    A single message counts as a list of one, content in parts ({type: "text", text}) as its parts' lines, and a tool
+    call as a line of JSON below the turn's text.
 
     Returns:
         The array [N], and for each reason a bool [N] of the rows that cannot be used.
@@ -68,14 +66,15 @@ def read_texts(column: Any, part: str, place: str) -> tuple[Any, Bad]:
 
 
 def _is_plain_chat(kind: Any) -> bool:
-    """Whether messages have text for role and content, so that whole columns can be taken over."""
+    """Whether messages are text for role and content and no tool calls, so that whole columns can be taken over."""
     if not is_chat(kind):
         return False
     found = {
         kind.value_type.field(i).name: kind.value_type.field(i).type
         for i in range(kind.value_type.num_fields)
     }
-    return all(
+    calls = found.get("tool_calls", pa.null())
+    return pa.types.is_null(calls) and all(
         name in found and (is_text(found[name]) or pa.types.is_null(found[name]))
         for name in ("role", "content")
     )
@@ -120,8 +119,8 @@ def _from_objects(values: list[Any], part: str) -> tuple[Any, Bad]:
     strange: dict[str, list[int]] = {}
     clean: list[Any] = []
     for index, value in enumerate(values):
-        read = value if value is None or isinstance(value, str) else _messages(value)
-        if isinstance(read, _Fault):
+        read = value if value is None or isinstance(value, str) else read_messages(value)
+        if isinstance(read, Fault):
             strange.setdefault(f"{part} {read.reason}", []).append(index)
             read = None
         clean.append(read)
@@ -136,47 +135,6 @@ def _from_objects(values: list[Any], part: str) -> tuple[Any, Bad]:
         bad[reason][indices] = True
         bad[f"{part} is missing"] &= ~bad[reason]
     return array, bad
-
-
-@dataclass(frozen=True)
-class _Fault:
-    """Why a value is no list of messages."""
-
-    reason: str
-
-
-def _messages(value: Any) -> list[Message] | _Fault:
-    turns = [value] if isinstance(value, dict) and "role" in value else value
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        return _Fault(f"is {_kind(value)}")
-    messages = []
-    for turn in turns:
-        role, content = turn.get("role"), turn.get("content")
-        text = _joined(content) if isinstance(content, list) else content
-        if isinstance(content, list) and text is None:
-            return _Fault("has a message with a part that is not text")
-        if not isinstance(role, str) or not isinstance(text, str):
-            return _Fault("has a message without role or content")
-        messages.append({"role": role, "content": text})
-    return messages
-
-
-def _joined(parts: list[Any]) -> str | None:
-    """The text of content in parts, as OpenAI's interfaces write it, or None where one of them is an image or so."""
-    texts: list[str] = []
-    for part in parts:
-        text = part.get("text") if isinstance(part, dict) and part.get("type") in _TEXT_PARTS else None
-        if not isinstance(text, str):
-            return None
-        texts.append(text)
-    return "\n".join(texts)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, NotUtf8):
-        return "not UTF-8"
-    kinds = {"dict": "an object", "list": "a list", "bool": "true or false"}
-    return "not text or messages but " + kinds.get(type(value).__name__, "a number")
 
 
 def prompt_text(messages: Sequence[Message]) -> str:
@@ -211,8 +169,8 @@ def plain_text(response: Any) -> str | None:
     """
     if isinstance(response, str):
         return response
-    messages = _messages(response)
-    return None if isinstance(messages, _Fault) else response_text(messages)
+    messages = read_messages(response)
+    return None if isinstance(messages, Fault) else response_text(messages)
 
 
 def as_messages(value: str | Sequence[Message], role: str) -> list[Message]:

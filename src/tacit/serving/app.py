@@ -133,6 +133,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         response_class=Response,
         responses={200: {"model": schemas.Health, "description": "Up"}},
     )
+    app.add_api_route("/healthz", healthz, methods=["HEAD"], include_in_schema=False)
     app.add_api_route(
         "/metrics",
         metrics,

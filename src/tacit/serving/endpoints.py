@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tacit.data.messages import Fault, read_messages
 from tacit.serving.marks import prompt_end, without_ending
 from tacit.serving.refusals import Refusal
 from tacit.serving.rows import Row, Score, pair_row, text_row, tokens_row
@@ -27,7 +28,7 @@ async def score_pairs(service: Service, request: Request) -> Response:
         _chat_row(pair.messages, f"pairs.{i}")
         if isinstance(pair, ChatPair)
         else pair_row(
-            pair.prompt if isinstance(pair.prompt, str) else [turn.model_dump() for turn in pair.prompt],
+            pair.prompt if isinstance(pair.prompt, str) else _turns(pair.prompt),
             pair.response,
         )
         for i, pair in enumerate(asked.pairs)
@@ -41,7 +42,11 @@ async def score_pairs(service: Service, request: Request) -> Response:
 
 
 async def get_reward(service: Service, request: Request) -> Response:
-    """What OpenRLHF calls with `--reward.remote_url`."""
+    """What OpenRLHF calls with `--reward.remote_url`.
+
+    A policy may stop at once. Its empty answer earns the lowest reward so far, as `tacit.align.rewards` pays it: to
+    refuse it would end the run.
+    """
     asked = await service.read(request, RewardRequest)
     if service.reads.apart:
         prompts = asked.prompts or []
@@ -57,12 +62,16 @@ async def get_reward(service: Service, request: Request) -> Response:
         ]
     else:
         rows = [text_row(service.reads.with_opening(query)) for query in asked.query]
-    scores = await service.score(rows, request)
+    written = iter(await service.score([row for row in rows if row is not None], request))
+    found = [None if row is None else next(written) for row in rows]
+    service.lowest = min([service.lowest, *(score.reward for score in found if score is not None)])
+    scores = [Score(service.lowest, 0.0) if score is None else score for score in found]
+    spreads = [score.uncertainty for score in scores]
     return _json(
         {
             "rewards": [s.reward for s in scores],
             "scores": [service.probability(s.reward) for s in scores],
-            "extra_logs": {"uncertainty": [s.uncertainty for s in scores]},
+            "extra_logs": {} if None in spreads else {"uncertainty": spreads},
         }
     )
 
@@ -121,11 +130,19 @@ def _chat_row(messages: Sequence[Message], where: str) -> Row:
         raise Refusal(
             422, f"{where}: the last message is the {last.role}'s; expected the assistant's, which is scored"
         )
-    return pair_row([turn.model_dump() for turn in messages[:-1]], last.content)
+    *before, answer = _turns(messages)
+    return pair_row(before, answer["content"])
 
 
-def _split_row(i: int, query: str, prompt: str, *, plain: bool) -> Row:
-    """The pair in a decoded sequence; special tokens around it are not part of what a user read."""
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages as a log reads them; a turn that says and calls nothing is an empty one."""
+    turns = read_messages([{**turn.model_dump(), "content": turn.content or ""} for turn in messages])
+    assert not isinstance(turns, Fault)  # the schema has seen to it
+    return turns
+
+
+def _split_row(i: int, query: str, prompt: str, *, plain: bool) -> Row | None:
+    """The pair in a decoded sequence; special tokens around it are not part of what a user read. None: empty answer."""
     begin = prompt_end(query, prompt)
     if begin is None:
         raise Refusal(
@@ -140,9 +157,9 @@ def _split_row(i: int, query: str, prompt: str, *, plain: bool) -> Row:
             "prompts, or fit with --reward-features text, which scores a rendered chat as it is",
         )
     response = without_ending(query[begin:])
-    if not prompt.strip() or not response.strip():
-        raise Refusal(400, f"query {i}: its {'response' if prompt.strip() else 'prompt'} is empty")
-    return pair_row(prompt, response)
+    if not prompt.strip():
+        raise Refusal(400, f"query {i}: its prompt is empty")
+    return pair_row(prompt, response) if response.strip() else None
 
 
 def _json(value: object) -> Response:

@@ -35,10 +35,10 @@ class Row(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Mean and standard deviation of the members' logits."""
+    """Mean and standard deviation of the members' logits; one member cannot disagree, so it has none."""
 
     reward: float
-    uncertainty: float
+    uncertainty: float | None
 
 
 def pair_row(prompt: str | list[dict[str, str]], response: str) -> Row:

@@ -18,11 +18,25 @@ class _Theirs(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
+class Function(_Theirs):
+    """What a turn calls."""
+
+    name: str
+    arguments: str | dict[str, Any] | None = None
+
+
+class ToolCall(_Theirs):
+    """One call; its id is not read."""
+
+    function: Function
+
+
 class Message(_Theirs):
-    """One turn of a chat."""
+    """One turn of a chat; what it calls is scored with what it says."""
 
     role: Text
-    content: str
+    content: str | None = None
+    tool_calls: list[ToolCall] | None = None
 
 
 class PromptPair(_Ours):
@@ -68,7 +82,9 @@ class PairScore(BaseModel):
 
     reward: float = Field(description="Logit: compare, rank, use as a reward.")
     probability: float = Field(description="P(a user likes the response).")
-    uncertainty: float = Field(description="Standard deviation of the ensemble's logits.")
+    uncertainty: float | None = Field(
+        description="Standard deviation of the ensemble's logits; null for one member."
+    )
 
 
 class ScoreResponse(BaseModel):
@@ -82,7 +98,8 @@ class RewardRequest(_Theirs):
     """What OpenRLHF sends to `--reward.remote_url`."""
 
     query: Annotated[list[Text], Field(min_length=1)] = Field(
-        description="Prompt and response as one text, as the policy's tokenizer decodes it."
+        description="Prompt and response as one text, as the policy's tokenizer decodes it; where the response is "
+        "empty, its reward is the lowest that the server has given so far, at most 0."
     )
     prompts: list[str] | None = Field(
         default=None,

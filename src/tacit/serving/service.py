@@ -32,6 +32,7 @@ class Service:
 
     Attributes:
         reads: what the model can be given.
+        lowest: the lowest reward that a policy was paid so far, at most 0; see `get_reward`.
     """
 
     def __init__(self, scorer: Scorer, name: str, settings: Settings) -> None:
@@ -41,6 +42,7 @@ class Service:
         self.metrics = Metrics()
         self.cache = ScoreCache()
         self.reads = reads(scorer)
+        self.lowest = 0.0
         self._batcher: Batcher | None = None
 
     def start(self) -> None:
@@ -176,5 +178,5 @@ def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[Score]:
             members_MN = scorer.member_token_scores(values)  # type: ignore[attr-defined]
         means, spreads = members_MN.mean(0).tolist(), members_MN.std(0).tolist()
         for i, mean, spread in zip(places, means, spreads, strict=True):
-            scores[i] = Score(mean, spread)
+            scores[i] = Score(mean, spread if len(members_MN) > 1 else None)
     return [score for score in scores if score is not None]
