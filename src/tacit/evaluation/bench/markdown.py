@@ -76,7 +76,12 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
         facts = result.facts
         rates = "; ".join(f"`{name}` {rate:.1%}" for name, rate in facts["signals"].items())
         metrics = [name for name in _REAL if any(name in row.metrics for row in result.rows)]
-        order = metrics[0]
+        order = metrics[0] if metrics else None  # none where every fit that could be judged failed
+        judged = (
+            "Nothing could be judged."
+            if order is None
+            else f"*To naive*: paired difference in {_words(order)}."
+        )
         rows = sorted(
             result.rows, key=lambda row: -row.metrics[order].value if order in row.metrics else np.inf
         )
@@ -90,12 +95,11 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
             ]
             for row in rows
         ]
-        head = ["method", "protocol", *(name.replace("_", " ") for name in metrics), "to naive", "seconds"]
+        head = ["method", "protocol", *map(_words, metrics), "to naive", "seconds"]
         parts.append(
             f"## {result.data}\n\n{facts['rows']:,} rows, {facts['prompts']:,} prompts, {facts['quarantined']} rows "
             f"set aside; rates: {rates}; encoder {facts['encoder']}. Folds and intervals (95 %, 1,000 draws) by "
-            f"{result.unit.removesuffix('_id')}. *To naive*: paired difference in {order.replace('_', ' ')}.\n\n"
-            + _grid(head, grid)
+            f"{result.unit.removesuffix('_id')}. {judged}\n\n" + _grid(head, grid)
         )
         if result.doubts:
             parts.append(_warned(result.doubts))
@@ -108,6 +112,10 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
 _ALL = 0.9995
 """Share of rows from which on a signal is said to be seen everywhere."""
 _REAL = ("within_prompt_accuracy", "auroc", "spearman", "brier", "ece", "log_likelihood")
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _shows(row: Row, metric: str) -> bool:
