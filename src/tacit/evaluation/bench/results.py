@@ -7,7 +7,7 @@ Shapes: S seeds, n test rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,7 @@ from tacit.files import atomic_path
 ORDER = ("within_prompt_accuracy", "auroc", "regret")
 LEVEL = ("brier", "nll", "r2", "mae", "rmse", "ece", "base_rate")
 DRAWS = 300
-
-
-_NO_DISTANCE = 0.01
+NO_DISTANCE = 0.01
 """From naive to oracle: a share of less than that is a share of chance."""
 
 
@@ -59,8 +57,18 @@ class Line:
         return float(np.mean(self.by_seed[metric]))
 
     def spread(self, metric: str) -> float:
-        """Standard deviation over seeds."""
-        return float(np.std(self.by_seed[metric]))
+        """Standard deviation over seeds; NaN of one seed alone, which says nothing of it."""
+        return spread(self.by_seed[metric])
+
+
+def spread(values: Sequence[float]) -> float:
+    """Standard deviation over seeds; NaN of one alone.
+
+    Example:
+        >>> spread([0.0, 1.0]), spread([0.5])
+        (0.5, nan)
+    """
+    return float(np.std(values)) if len(values) > 1 else float("nan")
 
 
 def has_level(score: Score) -> bool:
@@ -106,7 +114,7 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
             recovered = float("nan")
             if naive is not None and oracle is not None:
                 low, high, own = (np.mean(seeds[k]["within_prompt_accuracy"]) for k in (naive, oracle, i))
-                recovered = float((own - low) / (high - low)) if high - low >= _NO_DISTANCE else float("nan")
+                recovered = float((own - low) / (high - low)) if high - low >= NO_DISTANCE else float("nan")
             rows.append(Line(score, seeds[i], intervals, against, recovered))
         table[case] = sorted(rows, key=lambda line: -line.mean("within_prompt_accuracy"))
     return table
