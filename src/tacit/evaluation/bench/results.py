@@ -32,6 +32,8 @@ LEVEL = ("brier", "nll", "r2", "mae", "rmse", "ece", "base_rate")
 DRAWS = 300
 NO_DISTANCE = 0.01
 """From naive to oracle: a share of less than that is a share of chance."""
+NAIVE = ("naive_one_signal", "naive", "naive_observed")
+"""The first that took part is what a case is compared with."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,18 @@ def has_level(score: Score) -> bool:
     return score.contender.method.level == "prob" or score.contender.protocol == "oracle"
 
 
+def naive_of(scores: Sequence[Score]) -> int | None:
+    """Position of the naive that a case is compared with: of one signal where there are several, honest if it ran."""
+    found = [
+        (NAIVE.index(score.contender.name), score.contender.protocol != "honest", i)
+        for i, score in enumerate(scores)
+        if score.contender.name in NAIVE
+    ]
+    return min(found)[2] if found else None
+
+
 def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
-    """The rows of every case, best within-prompt accuracy first.
+    """The rows of every case, best within-prompt accuracy first (AUROC, where no prompt has two answers to compare).
 
     Args:
         result: of a run.
@@ -94,9 +106,7 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
             for score in scores
         ]
         names = [score.contender.name for score in scores]
-        naive = next((i for i, name in enumerate(names) if name in ("naive_one_signal",)), None)
-        if naive is None:
-            naive = next((i for i, name in enumerate(names) if name in ("naive", "naive_observed")), None)
+        naive = naive_of(scores)
         oracle = names.index("oracle") if "oracle" in names else None
         seeds = [_by_seed(score, judged) for score in scores]
         rows = []
@@ -116,8 +126,14 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
                 low, high, own = (np.mean(seeds[k]["within_prompt_accuracy"]) for k in (naive, oracle, i))
                 recovered = float((own - low) / (high - low)) if high - low >= NO_DISTANCE else float("nan")
             rows.append(Line(score, seeds[i], intervals, against, recovered))
-        table[case] = sorted(rows, key=lambda line: -line.mean("within_prompt_accuracy"))
+        table[case] = sorted(rows, key=_standing)
     return table
+
+
+def _standing(line: Line) -> float:
+    """By within-prompt accuracy, or by AUROC where no two answers to a prompt can be compared."""
+    accuracy = line.mean("within_prompt_accuracy")
+    return -line.mean("auroc") if np.isnan(accuracy) else -accuracy
 
 
 def tidy(result: BenchResult) -> Iterator[dict[str, Any]]:
