@@ -156,7 +156,9 @@ def feedback_trainer(
             )
         log = _with_columns(log, columns)
         knobs.nuisances = {name: _NUISANCE.format(name) for name in columns}
-    held = None if eval_log is None else prepare_log(eval_log, chosen, use_gold=use_gold)
+    held = None
+    if eval_log is not None:
+        held = prepare_log(eval_log, chosen, use_gold=use_gold and eval_log.roles.gold is not None)
     return FeedbackRewardTrainer(
         model,
         args=knobs,

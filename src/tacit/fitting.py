@@ -91,10 +91,15 @@ def prepare_log(log: FeedbackLog, method: Method, *, use_gold: bool) -> Feedback
     """The log as a fit may see it: without ranks, and without gold unless it was asked for.
 
     Raises:
-        ConfigError: it was asked for, and the method would not read it.
+        ConfigError: it was asked for, and the method would not read it, or the log names none.
     """
     if use_gold:
         refuse_unread_gold(method)
+    if use_gold and log.roles.gold is None:
+        raise ConfigError(
+            f"{log.name}: use_gold is set, but the log names no column as gold; name it when reading the log "
+            "(gold=COLUMN), or leave use_gold out"
+        )
     return (
         log.with_roles(rank=None) if use_gold or method.reads_gold else log.with_roles(rank=None, gold=None)
     )

@@ -174,6 +174,7 @@ def test_rows_that_could_not_be_used_are_counted(tacit: Tacit, here: Path, own: 
         (("--data", "truthfulqa"), ("truthfulqa/finetune_truth.jsonl", "TACIT_DATA")),
         (("--data", "demo", "--data", "demo"), ("--data is given 2 times",)),
         (("--suite", "real", "--protocol", "oracle"), ("the real suite is honest only",)),
+        (("--suite", "real", "--seeds", 5), ("--seeds 5 is for simulated users",)),
         (("--suite", "real", "--data", "demo"), ("no signal is named",)),
         (("--data", "log.jsonl", "--limit", 5), ("--limit 5 is for the demo's texts alone",)),
         (("--suite", "real", "--data", "log.jsonl"), ("no signal is named", "--signal COLUMN")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,24 @@ def test_python_m_tacit_is_the_command_line() -> None:
     command = [sys.executable, "-m", "tacit", "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "evaluate" in told and "score" in told
+
+
+def test_ctrl_c_while_the_command_line_is_being_read_is_no_traceback() -> None:
+    code = """
+import runpy, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+runpy.run_module("tacit", run_name="__main__")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "tacit: interrupted\n")
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert scripts["project"]["scripts"] == {"tacit": "tacit.__main__:main"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"]])

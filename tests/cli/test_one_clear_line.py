@@ -310,16 +310,39 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tacit: Tacit, here: Path
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ("fit", "log.jsonl", "--magic"),
-        ("fit", "log.jsonl", "--members", "0"),
-        ("fit", "log.jsonl", *FIT, "--seed", "99999999999999999999999"),
-        ("magic",),
-        ("score",),
+        (("fit", "log.jsonl", "--magic"), ("--magic", "see tacit fit --help")),
+        (("fit", "log.jsonl", "--members", "0"), ("--members", "1; see tacit fit --help")),
+        (("fit", "log.jsonl", *FIT, "--seed", "99999999999999999999999"), ("--seed",)),
+        (("magic",), ("'magic'", "see tacit --help")),
+        (("score",), ("MODEL", "see tacit score --help")),
+        (("bench", "--suite", "magic"), ("--suite", "'magic'", "'worlds'")),
     ],
 )
-def test_a_wrong_option_is_a_few_lines(tacit: Tacit, here: Path, arguments: tuple[str, ...]) -> None:
-    ran = tacit(*arguments)
-    assert (ran.status, ran.out) == (2, "")
-    assert ran.err.count("\n") <= 4
+def test_a_wrong_word_of_the_command_line_is_one_line(
+    tacit: Tacit, here: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    refused(tacit(*arguments), *words)
+
+
+def test_tacit_alone_is_answered_with_its_help(tacit: Tacit, here: Path) -> None:
+    ran = tacit()
+    assert ran.status == 2 and "Options:" in ran.out + ran.err
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "1", "-0.1"])
+def test_a_threshold_that_splits_no_gold_is_one_line(
+    tacit: Tacit, here: Path, fitted: Path, threshold: str
+) -> None:
+    refused(
+        tacit("evaluate", fitted, "log.jsonl", "--gold", "rating", "--folds", "0", "--threshold", threshold),
+        f"threshold is {threshold}",
+        "less than 1",
+    )
+
+
+def test_a_column_unlike_all_others_is_not_guessed_at(tacit: Tacit, here: Path) -> None:
+    ran = tacit("fit", "log.jsonl", *FIT, "--user-id", "nope")
+    refused(ran, "no column 'nope'", "copied")
+    assert "did you mean" not in ran.err

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -415,3 +416,28 @@ def test_runs_in_one_process_do_not_repeat_each_others_notes(tacit: Tacit, here:
     for _ in range(2):
         assert tacit("log", "kto.jsonl").err.count("read as KTO") == 1
     assert len(logging.getLogger("tacit").handlers) == 1
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_output_that_cannot_hold_every_letter_loses_letters_but_no_json(here: Path, encoding: str) -> None:
+    write(here / "log.jsonl", [{**row, "device": "電話 ü"} for row in rows()])
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+
+    def ran(*more: str) -> subprocess.CompletedProcess[bytes]:
+        command = [*TACIT, "log", "log.jsonl", *ROLES, *more]
+        return subprocess.run(command, capture_output=True, check=False, env=environment)
+
+    plain, told = ran(), ran("--json")
+    assert (plain.returncode, plain.stderr) == (0, b"") and b"??" in plain.stdout
+    assert (told.returncode, told.stderr) == (0, b"") and "電話 ü" in json.dumps(
+        json.loads(told.stdout), ensure_ascii=False
+    )
+    wrong = ran("--user-id", "電話")
+    assert wrong.returncode == 2 and wrong.stderr.startswith(b"tacit: log.jsonl: no column")
+
+
+def test_a_folder_with_a_space_is_told_as_a_shell_takes_it(tacit: Tacit, here: Path, fitted: Path) -> None:
+    shutil.copytree(fitted, here / "my rm")
+    ran = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "my rm")
+    assert ran.status == 0, ran.err
+    assert "Next: tacit score 'my rm' PAIRS.jsonl; read 'my rm/README.md'" in ran.out

@@ -470,3 +470,26 @@ def test_importing_the_room_loads_no_heavy_library() -> None:
     heavy = {"torch", "datasets", "pandas", "sklearn", "transformers"}
     code = f"import sys, tacit.data; print({heavy} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
+def test_ctrl_c_is_not_lost_while_arrow_would_import_pandas(tmp_path: Path, name: str) -> None:
+    text = {"log.jsonl": '{"prompt": "a", "response": "b"}\n', "log.csv": "prompt,response\na,b\n"}[name]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    code = f"""
+import sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pandas" and sys.meta_path.pop(0):
+            raise KeyboardInterrupt
+
+from tacit.data import FeedbackLog
+assert "pandas" not in sys.modules
+sys.meta_path.insert(0, CtrlC())
+try:
+    FeedbackLog.read({str(tmp_path / name)!r})
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 130

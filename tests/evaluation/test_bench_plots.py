@@ -203,6 +203,52 @@ def test_dots_are_hollow_under_the_oracle_protocol_and_grey_for_baselines(
     assert references == sorted([by_name["naive"], by_name["oracle"]])
 
 
+def references(panel: Any) -> list[float]:
+    """Where the upright lines stand."""
+    return sorted(
+        float(line.get_xdata()[0])
+        for line in panel.get_lines()
+        if len(set(line.get_xdata())) == 1 and line.get_marker() == "None"
+    )
+
+
+def test_naive_is_marked_under_the_oracle_protocol_too(results: dict[str, Any]) -> None:
+    result, _ = results["worlds"]
+    kinds = methods.available()
+    stopped = Contender("naive", stopped_by_clean_labels(kinds["naive"]()), protocol="oracle")
+    scores = [score for score in result.scores if score.case.name == "context"]
+    scores = [replace(s, contender=stopped) if s.contender.name == "naive" else s for s in scores]
+    only = replace(result, scores=tuple(scores), judged={"context": result.judged["context"]})
+    table = lines(only, draws=20)
+    by_name = {
+        line.score.contender.name: line.intervals["within_prompt_accuracy"].value for line in table["context"]
+    }
+    with style.house_style():
+        figure = dots_figure(only, table)
+    assert references(figure.axes[0]) == sorted([by_name["naive"], by_name["oracle"]])
+    assert "naive" in _named(figure)
+
+
+def test_the_naive_of_one_signal_is_the_reference_and_the_legend_says_so(results: dict[str, Any]) -> None:
+    result, _ = results["worlds"]
+    scores = [score for score in result.scores if score.case.name == "several"]
+    first = next(score for score in scores if score.contender.name == "bpr")
+    one = Contender("naive_one_signal", methods.Naive(), signals="first")
+    only = replace(
+        result,
+        scores=(*scores, replace(first, contender=one)),
+        judged={"several": result.judged["several"]},
+    )
+    table = lines(only, draws=20)
+    by_name = {
+        line.score.contender.name: line.intervals["within_prompt_accuracy"].value for line in table["several"]
+    }
+    with style.house_style():
+        figure = dots_figure(only, table)
+    assert references(figure.axes[0]) == sorted([by_name["naive_one_signal"], by_name["oracle"]])
+    assert "naive (on the first signal,\nwhere there are several)" in _named(figure)
+
+
 def test_text_does_not_overlap_and_stays_inside(drawn: dict[str, dict[str, Any]]) -> None:
     from matplotlib.text import Text
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,28 @@ def test_what_a_fit_doubted_is_told_again_by_a_run_that_finds_it_done(
     assert first.doubts == again.doubts == ("wmf: the level is a guess",)
     table = write_run([again], tmp_path / "out", command="tacit bench")["table"].read_text(encoding="utf-8")
     assert "What fits warned of:\n\n* wmf: the level is a guess\n" in table
+
+
+def test_what_nothing_judges_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    table = thumbs().table.to_pydict()
+    log = log_of(table, signals=(Signal("up"), Signal("down", -1)))
+    with pytest.raises(ConfigError, match="nothing here can be judged") as caught:
+        run(log, tmp_path / "parts", "naive")
+    told = str(caught.value)
+    assert "naive, constant, length" in told and "--gold" in told and "latent_ml" in told and "\n" not in told
+    assert not (tmp_path / "parts").exists()
+
+
+def test_a_log_of_which_no_metric_is_left_has_a_table_all_the_same(
+    judged: RealResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(
+        replace(row, metrics={"base_rate": row.metrics["base_rate"]}, against={}) for row in judged.rows
+    )
+    bare = replace(judged, rows=rows)
+    text = write_run([bare], tmp_path / "out", command="tacit bench")["table"].read_text(encoding="utf-8")
+    assert "| method | protocol | to naive | seconds |" in text and "*To naive*" not in text
+    monkeypatch.setattr("tacit.evaluation.bench.write.real_markdown", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_run([judged], tmp_path / "broken", command="tacit bench")
+    assert not list((tmp_path / "broken").iterdir())

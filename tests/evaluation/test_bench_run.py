@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -19,7 +20,8 @@ from tacit.errors import ConfigError, DataError, IdentificationWarning, TacitErr
 from tacit.evaluation.bench import SUITES, BenchResult, write_run
 from tacit.evaluation.bench import run as running
 from tacit.evaluation.bench.contenders import ALWAYS, Contender, contenders
-from tacit.evaluation.bench.results import tidy, write_rows
+from tacit.evaluation.bench.markdown import ranks
+from tacit.evaluation.bench.results import lines, tidy, write_rows
 
 ONE = {"implicit": "α=0.3", "causal": "scenario 1, α=0.5"}
 
@@ -248,6 +250,39 @@ def test_a_base_without_gold_is_refused(tmp_path: Path) -> None:
     for log in (log_of(table), log_of({**table, "gold": [None, *table["gold"][1:]]}, gold="gold")):
         with pytest.raises(ConfigError, match="gold"):
             running.run_bench("implicit", log, tmp_path, encoder="hashing:64")
+
+
+def test_missing_gold_is_told_by_the_line_of_the_file_that_lacks_it(tmp_path: Path) -> None:
+    path = tmp_path / "rated.jsonl"
+    rows: list[dict[str, Any]] = [{"prompt": f"q{i}", "response": "a", "rating": 0.5} for i in range(6)]
+    rows[1]["response"], rows[4]["rating"] = None, None  # the second is quarantined
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    log = FeedbackLog.read(path, gold="rating")
+    with pytest.raises(ConfigError) as caught:
+        running.run_bench("implicit", log, tmp_path, encoder="hashing:64")
+    told = str(caught.value)
+    assert "rated.jsonl, line 5: column 'rating' (gold) is missing" in told and "1 of 5 rows" in told
+
+
+def test_one_answer_to_a_prompt_leaves_order_open_and_says_so(tmp_path: Path) -> None:
+    table = {name: values[::3] for name, values in columns(60).items()}
+    log = log_of(table, gold="gold", signals=(), context=())
+    with pytest.warns(IdentificationWarning, match="no prompt of the test has two answers") as warned:
+        result = running.run_bench(
+            "worlds", log, tmp_path, methods=("naive", "wmf"), seeds=2, encoder="hashing:64", config=QUICK
+        )
+    assert len([one for one in warned if one.category is IdentificationWarning]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        made = lines(result, draws=20)
+        written = write_run(result, tmp_path / "out", command="tacit bench", table=made)
+    assert ranks(made) == {}
+    assert not [what for what in written if "cases" in what]
+    for rows in made.values():
+        aurocs = [line.mean("auroc") for line in rows]
+        assert aurocs == sorted(aurocs, reverse=True)
+    text = written["table"].read_text(encoding="utf-8")
+    assert "nan" not in text and "no prompt of the test has two answers" in text
 
 
 @pytest.mark.parametrize("prompts", [1, 3])

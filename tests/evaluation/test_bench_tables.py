@@ -94,6 +94,14 @@ def test_where_several_signals_are_given_naive_means_naive_on_the_first() -> Non
     assert recovered["naive_one_signal"] == 0 < recovered["naive"] < 1
 
 
+def test_the_report_names_the_naive_that_it_compares_with() -> None:
+    text = report(NAIVE, score(honest("naive", "naive_one_signal"), 0.2), ORACLE)
+    assert (
+        "*To naive*: paired difference from naive; where there are several signals, from `naive_one_signal`"
+        in text
+    )
+
+
 def test_recovered_is_open_where_naive_is_no_worse_than_the_oracle() -> None:
     table = lines(result(NAIVE, replace(ORACLE, scores_Sn=NAIVE.scores_Sn)), draws=20)[CASE.name]
     assert all(np.isnan(line.recovered) for line in table)

@@ -6,6 +6,8 @@ import functools
 import json
 import math
 
+import pytest
+
 from tacit.evaluation.demo import METRICS, DemoResult, DemoRow, run_demo
 from tacit.training.config import TrainingConfig
 
@@ -46,7 +48,7 @@ def test_the_same_demo_gives_the_same_numbers() -> None:
 
 def with_accuracy(naive: float, ours: float, oracle: float) -> DemoResult:
     rows = [
-        DemoRow(name, "honest", {metric: [value, value] for metric in METRICS})
+        DemoRow(name, "honest", {metric: [value, value] for metric in METRICS} | {"base_rate": [0.6, 0.6]})
         for name, value in (("naive", naive), ("implicit_rm", ours), ("oracle", oracle))
     ]
     return DemoResult(rows, true_base_rate=0.55, click_rate=0.16, responses=4, prompts=2)
@@ -62,6 +64,29 @@ def test_the_two_sentences_carry_the_figures_of_the_table() -> None:
         assert figure in first
     for figure in ("70%", "80%"):
         assert figure in second
+
+
+@pytest.mark.parametrize("oracle", [0.5, 0.505, 0.4])
+def test_where_the_oracle_is_no_better_than_naive_no_share_of_the_way_is_told(oracle: float) -> None:
+    result = with_accuracy(0.5, 0.7, oracle)
+    assert math.isnan(result.recovered)
+    assert json.loads(json.dumps(result.to_json(), allow_nan=False))["recovered"] is None
+    first, second = result.sentences()
+    assert "50% of the time" in first
+    assert "70% right" in second and f"{oracle:.0%} right" in second and "of the way to" not in second
+    assert "take more questions" in second and "nan" not in first + second
+
+
+def test_questions_that_judge_nobody_give_no_figure() -> None:
+    first, second = with_accuracy(math.nan, math.nan, math.nan).sentences()
+    assert "nan" not in (first + second).lower() and "too few questions" in second
+    json.dumps(with_accuracy(math.nan, math.nan, math.nan).to_json(), allow_nan=False)
+
+
+def test_one_seed_has_no_spread() -> None:
+    row = DemoRow("naive", "honest", {metric: [0.5] for metric in METRICS})
+    assert math.isnan(row.spread("auroc"))
+    assert row.to_json()["spread"] == dict.fromkeys(METRICS)
 
 
 def test_the_number_of_processes_changes_no_digit() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tacit.evaluation.bootstrap import bootstrap, paired_difference, weighted_auroc, weighted_mean
 from tacit.evaluation.table import Predictions, Truths, compare
 
 RNG = np.random.default_rng(0)
@@ -33,6 +36,33 @@ def test_the_difference_is_own_minus_other_and_its_interval_excludes_zero_when_p
         assert difference.value == pytest.approx(good.metrics[metric].value - bad.metrics[metric].value)
         assert 0 < difference.low <= difference.value <= difference.high
     assert good.against["oracle"]["brier"].high < 0
+
+
+def test_intervals_and_differences_are_those_of_the_bootstrap_which_draws_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluated = []
+    bootstrapping = import_module("tacit.evaluation.bootstrap")  # a function of that name stands before it
+    evaluate = bootstrapping._evaluate
+
+    def counting(*arguments: Any) -> Any:
+        evaluated.append(arguments[0])
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(bootstrapping, "_evaluate", counting)
+    good, _, bad = compare([GOOD, TWIN, BAD], TRUTH, draws=50)
+    assert len(evaluated) == len(good.metrics) * 3
+    liked = (GOLD > 0.5).astype(float)
+    auroc, brier = weighted_auroc(GOOD.score_N, liked), weighted_mean((GOOD.probability_N - GOLD) ** 2)
+    their_auroc, their_brier = (
+        weighted_auroc(BAD.score_N, liked),
+        weighted_mean((BAD.probability_N - GOLD) ** 2),
+    )
+    assert good.metrics["auroc"] == bootstrap(auroc, PROMPTS, draws=50)
+    assert good.metrics["brier"] == bootstrap(brier, PROMPTS, draws=50)
+    assert good.against["oracle"]["auroc"] == paired_difference(auroc, their_auroc, PROMPTS, draws=50)
+    assert good.against["oracle"]["brier"] == paired_difference(brier, their_brier, PROMPTS, draws=50)
+    assert bad.against["naive"]["auroc"].value == -good.against["oracle"]["auroc"].value
 
 
 def test_a_method_has_no_difference_from_itself() -> None:

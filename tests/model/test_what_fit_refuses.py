@@ -32,6 +32,11 @@ class Unused(HashingEncoder):
             {},
             r"fit needs a FeedbackLog, found 'path.jsonl' .str.; read a file with FeedbackLog.read",
         ),
+        (
+            LOG,
+            {"use_gold": True},
+            "toy: use_gold is set, but the log names no column as gold; name it .*gold=COLUMN",
+        ),
         (LOG.table, {}, "fit needs a FeedbackLog, found .*Table"),
         (
             LOG,

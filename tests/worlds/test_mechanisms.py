@@ -292,10 +292,13 @@ def test_levels_are_the_rating_on_one_to_five_or_the_gold():
 @pytest.mark.parametrize(
     ("ratings", "told"),
     [
-        (["poor", "fair"], "rating is 'poor' in row 0, expected a finite number on every row"),
-        ([1.0, float("inf")], "rating is inf in row 1, expected a finite number on every row"),
-        ([[1, 2], [3, 4]], r"rating is \[1, 2\] in row 0, expected a finite number on every row"),
-        ([1, None], "1 rows have no rating, expected a number on every row; drop these rows"),
+        (["poor", "fair"], "memory, row 1: column 'rating' is 'poor', expected a finite number on every row"),
+        ([1.0, float("inf")], "row 2: column 'rating' is inf, expected a finite number on every row"),
+        ([[1, 2], [3, 4]], r"row 1: column 'rating' is \[1, 2\], expected a finite number on every row"),
+        (
+            [1, None],
+            r"row 2: column 'rating' is missing, expected a number on every row \(1 of 2 rows have none\); drop these",
+        ),
         ([3, 3], "every rating is 3, expected two different ones or more"),
     ],
 )

@@ -82,8 +82,9 @@ def bench(
         str, typer.Option(help="Names of tacit methods, comma-separated; all by default.", metavar="NAMES")
     ] = "",
     seeds: Annotated[
-        int, typer.Option(min=1, help="Repetitions of simulated users, fitted in one pass.")
-    ] = 5,
+        int | None,
+        typer.Option(min=1, help="Repetitions of simulated users, fitted in one pass; 5 by default."),
+    ] = None,
     protocol: Annotated[
         Protocol,
         typer.Option(help="oracle: clean labels stop and calibrate every fit, as in published tables."),
@@ -132,13 +133,17 @@ def bench(
     }
     _refuse_roles(roles, suite, data)
     refuse_repeated(signal or [], context or [])
-    store = open_store(cache)
+    store, repeated = open_store(cache), seeds or _SEEDS
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
             raise ConfigError("--protocol oracle needs simulated truth; the real suite is honest only")
         if jobs is not None:
             raise ConfigError(
                 f"--jobs {jobs} is for simulated worlds; the real suite fits one after the other"
+            )
+        if seeds is not None:
+            raise ConfigError(
+                f"--seeds {seeds} is for simulated users; the real suite reads logs as they are, leave it out"
             )
         config = (
             REAL_BUDGET if max_epochs is None else REAL_BUDGET.model_copy(update={"max_epochs": max_epochs})
@@ -163,7 +168,7 @@ def bench(
         written = write_run(
             real,
             out / _folder(suite, logs),
-            command=_command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs),
+            command=_command(suite, data, roles, keys, repeated, protocol, encoder, limit, max_epochs),
         )
         _show_real(real, written, json=json)
         return
@@ -178,7 +183,7 @@ def bench(
         out / "parts",
         data=_title(names[0]),
         methods=keys,
-        seeds=seeds,
+        seeds=repeated,
         protocols=(*(("honest",) if honest else ()), *(("oracle",) if oracle else ())),
         encoder=encoder,
         config=BUDGET if max_epochs is None else BUDGET.model_copy(update={"max_epochs": max_epochs}),
@@ -188,7 +193,7 @@ def bench(
     )
     note_quarantine(base)
     notes.release()
-    command = _command(suite, data, roles, keys, seeds, protocol, encoder, limit, max_epochs)
+    command = _command(suite, data, roles, keys, repeated, protocol, encoder, limit, max_epochs)
     table = lines(result)
     written = write_run(result, out / _folder(suite, [(names[0], base)]), command=command, table=table)
     _show(result, table, written, json=json)
@@ -217,6 +222,7 @@ def _title(name: str) -> str:
     return Path(name).name
 
 
+_SEEDS = 5
 _PAIR = ("oasst1", "realhumaneval")
 """What the real suite reads where no data is named."""
 _LONGEST = 60

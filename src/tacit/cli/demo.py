@@ -36,12 +36,15 @@ def demo(
         print_json(result.to_json())
         return
     rows = [
-        (row.method, *(f"{number(row.mean(m))} ± {number(row.spread(m))}" for m in METRICS))
+        (
+            row.method,
+            *(number(row.mean(m)) + (f" ± {number(row.spread(m))}" if seeds > 1 else "") for m in METRICS),
+        )
         for row in result.rows
     ]
     print_table(
-        f"{result.responses:,} answers to {result.prompts:,} questions, copied by simulated users; mean ± standard "
-        f"deviation over {seeds} seeds",
+        f"{result.responses:,} answers to {result.prompts:,} questions, copied by simulated users; "
+        + (f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"),
         _COLUMNS,
         rows,
         f"Truth: {number(result.true_base_rate)} of the answers are liked. Only oracle saw who liked what; a ranking "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -21,7 +21,7 @@ from tacit.cli.finetune import finetune
 from tacit.cli.fit import fit
 from tacit.cli.log import log
 from tacit.cli.methods import methods
-from tacit.cli.render import printable
+from tacit.cli.render import never_fail, printable
 from tacit.cli.safety import safety
 from tacit.cli.score import score
 from tacit.cli.serve import serve
@@ -59,6 +59,7 @@ def main() -> None:
     # Idle OpenMP threads sleep instead of spinning: beside another busy process a fit of small matrices is otherwise
     # tens of times slower, and alone it loses nothing. Read by the runtime when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    never_fail(sys.stdout, sys.stderr)
     notes.hold(quiet="--quiet" in sys.argv or "-q" in sys.argv)
     try:
         with warnings.catch_warnings():
@@ -82,11 +83,16 @@ def main() -> None:
 
 
 _INTERRUPTED, _CLOSED_PIPE = 130, 141
+_UsageError: Any = typer.BadParameter.__base__  # of the click that typer brings, or of click itself
 
 
 def _run() -> None:
     try:
-        app()
+        status = app(prog_name="tacit", standalone_mode=False)
+        if isinstance(status, int) and status:  # an early exit, or Ctrl-C
+            sys.exit(status)
+    except _UsageError as error:
+        _refuse_usage(error)
     finally:
         # `tacit score … | head -1` closes the pipe early, and a disk may be full: what could not be written stays in
         # the buffer, and the interpreter would try, and complain, once more while it exits.
@@ -97,6 +103,15 @@ def _run() -> None:
             if isinstance(error, BrokenPipeError):
                 sys.exit(_CLOSED_PIPE)
             raise
+
+
+def _refuse_usage(error: Any) -> NoReturn:
+    """One line for a word of the command line that means nothing; `tacit` alone is answered with its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(error.exit_code)
+    path = error.ctx.command_path if error.ctx is not None else "tacit"
+    _fail(f"{error.format_message().rstrip('.')}; see {path} --help")
 
 
 def _fail(message: str) -> NoReturn:

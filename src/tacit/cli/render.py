@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tacit.evaluation.bootstrap import Interval
@@ -17,8 +20,20 @@ _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON; NaN becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    """One line of JSON; NaN becomes null. Where standard output is not UTF-8, other letters are escaped, not lost."""
+    print(json.dumps(_finite(value), ensure_ascii=not speaks_unicode(sys.stdout), allow_nan=False))
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """Whether a stream can write every letter."""
+    return codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
+
+
+def never_fail(*streams: TextIO) -> None:
+    """Let text streams put ? for what their encoding lacks, a user's letters or our own ±, instead of failing."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper) and not speaks_unicode(stream):
+            stream.reconfigure(errors="replace")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
         raise DataError(f"{raw.name}: the log is empty; expected at least one row")
     if len(raw):
         need_columns(raw, roles.columns())
+        _import_pandas()
         raw = _read_texts(raw, roles)
     quarantine = raw.quarantine
     if max_bad is not None and quarantine.total > max_bad:
@@ -49,6 +52,16 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
     for name in raw.mixed:
         logger.info("%s: column %r has values of several types and no role; left out", raw.name, name)
     return replace(raw, mixed={})
+
+
+def _import_pandas() -> None:
+    """Import pandas in Python, where Ctrl-C ends the import and the command.
+
+    Arrow imports it anyway, within its first conversion to numpy and in C++, which takes any error, Ctrl-C too, to say
+    that there is no pandas.
+    """
+    with suppress(ImportError):
+        import_module("pandas")
 
 
 def note_spelled_messages(raw: RawTable, roles: Roles) -> None:

@@ -156,6 +156,15 @@ class FeedbackLog:
         signals = ", ".join(signal.name for signal in self.roles.signals) or "none"
         return f"FeedbackLog({self.name!r}, rows={len(self)}, signals: {signals})"
 
+    def where(self, row: int) -> str:
+        """File and place of a row (position from 0), for a message: "log.jsonl, line 7".
+
+        Example:
+            >>> FeedbackLog.from_columns({"prompt": ["a"], "response": ["b"]}, Roles(), "log").where(0)
+            'log, row 1'
+        """
+        return f"{self.name}, {self.unit} {row + 1 if self.places is None else self.places[row]}"
+
     # ---- text
 
     def prompts(self) -> list[str]:

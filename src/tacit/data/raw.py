@@ -197,7 +197,7 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
     for column, part in wanted:
         if column in available:
             continue
-        near = difflib.get_close_matches(column, available, n=2, cutoff=0.6)
+        near = difflib.get_close_matches(column, available, n=2, cutoff=0.65)
         hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(

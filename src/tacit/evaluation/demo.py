@@ -6,6 +6,7 @@ own preferences and clicks on the same answers; the ensembles of all seeds are t
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tacit import methods
 from tacit.errors import IdentificationWarning
 from tacit.evaluation.bench.contenders import Contender
+from tacit.evaluation.bench.results import NO_DISTANCE, spread
 from tacit.evaluation.metrics import auroc, brier, ece, within_prompt_accuracy
 from tacit.evaluation.side_by_side import processes, side_by_side
 from tacit.features import EmbeddingStore
@@ -46,18 +48,20 @@ class DemoRow:
         return float(np.mean(self.by_seed[metric]))
 
     def spread(self, metric: str) -> float:
-        """Standard deviation over seeds."""
-        return float(np.std(self.by_seed[metric]))
+        """Standard deviation over seeds; NaN of one seed alone, which says nothing of it."""
+        return spread(self.by_seed[metric])
 
     def to_json(self) -> dict[str, Any]:
-        """Means by metric, the number of seeds, and the spread and values behind them."""
+        """Means by metric, the number of seeds, and the spread and values behind them; None where undefined."""
         return {
             "method": self.method,
             "protocol": self.protocol,
-            **{metric: self.mean(metric) for metric in METRICS},
+            **{metric: _known(self.mean(metric)) for metric in METRICS},
             "seeds": len(self.by_seed["auroc"]),
-            "spread": {metric: self.spread(metric) for metric in METRICS},
-            "by_seed": self.by_seed,
+            "spread": {metric: _known(self.spread(metric)) for metric in METRICS},
+            "by_seed": {
+                metric: [_known(value) for value in values] for metric, values in self.by_seed.items()
+            },
         }
 
 
@@ -77,11 +81,14 @@ class DemoResult:
 
     @property
     def recovered(self) -> float:
-        """Share of the distance from naive to oracle, in within-prompt accuracy, that `implicit_rm` covers."""
+        """Share of the distance from naive to oracle, in within-prompt accuracy, that `implicit_rm` covers.
+
+        NaN where there is none to speak of: below .01, as in the tables of the bench.
+        """
         naive, ours, oracle = (
             self.row(name).mean("within_prompt_accuracy") for name in ("naive", "implicit_rm", "oracle")
         )
-        return (ours - naive) / (oracle - naive)
+        return (ours - naive) / (oracle - naive) if oracle - naive >= NO_DISTANCE else float("nan")
 
     def to_json(self) -> dict[str, Any]:
         """Everything, JSON-ready."""
@@ -89,7 +96,7 @@ class DemoResult:
             "rows": [row.to_json() for row in self.rows],
             "true_base_rate": self.true_base_rate,
             "click_rate": self.click_rate,
-            "recovered": self.recovered,
+            "recovered": _known(self.recovered),
             "responses": self.responses,
             "prompts": self.prompts,
         }
@@ -97,21 +104,38 @@ class DemoResult:
     def sentences(self) -> tuple[str, str]:
         """What the table says, for someone who sees it for the first time."""
         naive, ours = self.row("naive"), self.row("implicit_rm")
+        liked = f"estimates that {ours.mean('base_rate'):.0%} of the answers are liked."
         first = (
             f"Users copied only {self.click_rate:.0%} of the answers although they liked "
             f"{self.true_base_rate:.0%} of them, so a model that reads silence as dislike (naive) prefers what gets "
-            f"copied, long answers, and puts the better of two answers first {_percent(naive)} of the time."
+            "copied, long answers"
         )
-        second = (
-            f"implicit_rm got the same clicks and not one label; by modelling who would have clicked at all it gets "
+        blind = "implicit_rm got the same clicks and not one label"
+        if math.isnan(self.row("oracle").mean("within_prompt_accuracy")):
+            return f"{first}.", (
+                f"{blind}, and {liked} In one seed at least no question of the test has an answer that is liked "
+                "beside one that is not: too few questions to say who orders answers better; take more of them."
+            )
+        first = f"{first}, and puts the better of two answers first {_percent(naive)} of the time."
+        if math.isnan(self.recovered):
+            return first, (
+                f"{blind}; it gets {_percent(ours)} right, and {liked} But a model trained on the truth itself "
+                f"(oracle) gets {_percent(self.row('oracle'))} right, hardly more than naive or less: nothing here "
+                "tells how much of the way implicit_rm came; take more questions."
+            )
+        return first, (
+            f"{blind}; by modelling who would have clicked at all it gets "
             f"{_percent(ours)} right, {self.recovered:.0%} of the way to a model trained on the truth itself (oracle), "
-            f"and estimates that {ours.mean('base_rate'):.0%} of the answers are liked."
+            f"and {liked}"
         )
-        return first, second
 
 
 def _percent(row: DemoRow) -> str:
     return f"{row.mean('within_prompt_accuracy'):.0%}"
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 _CONTENDERS = (

@@ -72,10 +72,15 @@ def evaluate_model(
         quiet: no progress bars.
 
     Raises:
-        ConfigError: nothing to judge by: no gold, no ranks, and signals of which the model gives no likelihood; or
-            refits of a model that was given nuisances, or gold that this log does not name.
+        ConfigError: a threshold outside [0, 1); nothing to judge by: no gold, no ranks, and signals of which the model
+            gives no likelihood; or refits of a model that was given nuisances, or gold that this log does not name.
         DataError: no row has the gold or the rank that is named.
     """
+    if not 0 <= threshold < 1:
+        raise ConfigError(
+            f"threshold is {threshold:g}, expected 0 or more and less than 1: gold lies in [0, 1], and what is above "
+            "the threshold counts as liked"
+        )
     own = _is_log_of_fit(rm, log)
     chosen = folds if folds is not None else (5 if own else 0)
     use_gold = False

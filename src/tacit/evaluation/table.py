@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tacit.evaluation.bootstrap import (
+    Drawn,
     Interval,
     Weighted,
-    bootstrap,
-    paired_difference,
     weighted_auroc,
     weighted_mean,
     weighted_within_prompt,
@@ -105,30 +104,33 @@ def compare(
         references: methods from which differences are taken.
         draws: of the bootstrap. ECE and its differences come without bounds, see `tacit.evaluation.bootstrap`.
     """
-    measured = {p.method: _measures(p, truth) for p in predictions}
-    rows = []
-    for p in predictions:
-        metrics = {
-            name: bootstrap(metric, units, draws=_draws(name, draws))
-            for name, (metric, units) in measured[p.method].items()
+    # Drawn once each: intervals and differences are read off the same draws.
+    drawn = {
+        p.method: {
+            name: Drawn.of(metric, units, draws=_draws(name, draws))
+            for name, (metric, units) in _measures(p, truth).items()
         }
-        against = {}
-        for other in references:
-            if other == p.method or other not in measured:
-                continue
-            shared = measured[p.method].keys() & measured[other].keys()
-            against[other] = {
-                name: paired_difference(
-                    measured[p.method][name][0],
-                    measured[other][name][0],
-                    measured[p.method][name][1],
-                    draws=_draws(name, draws),
-                )
-                for name in measured[p.method]
-                if name in shared and name != "base_rate"
-            }
-        rows.append(Row(p.method, p.protocol, metrics, against))
-    return rows
+        for p in predictions
+    }
+    return [
+        Row(
+            p.method,
+            p.protocol,
+            {name: own.interval() for name, own in drawn[p.method].items()},
+            {
+                other: _difference(drawn[p.method], drawn[other])
+                for other in references
+                if other != p.method and other in drawn
+            },
+        )
+        for p in predictions
+    ]
+
+
+def _difference(own: Mapping[str, Drawn], other: Mapping[str, Drawn]) -> dict[str, Interval]:
+    return {
+        name: one.minus(other[name]) for name, one in own.items() if name in other and name != "base_rate"
+    }
 
 
 def _draws(metric: str, draws: int) -> int:

@@ -131,13 +131,13 @@ def describe_identification(
         "not_identified": method.open_questions(obs),
         "citation": method.citation,
         "level": method.level,
-        "models_signals": _models_signals(method, obs),
+        "models_signals": models_signals(method, obs),
         "warnings": list(warned),
         "rank_without_context": rank,
     }
 
 
-def _models_signals(method: Method, obs: Observations) -> bool:
+def models_signals(method: Method, obs: Observations) -> bool:
     """Whether the method gives these signals a likelihood, which then is its criterion, in nats."""
     zeros = {
         head.name: torch.zeros(1) if head.scalar else torch.zeros(1, len(head.bias))

@@ -125,17 +125,18 @@ _OR_GOLD = f"rename or drop the column {_RATING!r}, and gold gives the levels"
 def _numbers(base: FeedbackLog, name: str) -> FloatArray:
     values = base.column(name)
     number_N = np.array([_number(value) for value in values])
-    missing = sum(value is None for value in values)
+    missing = [row for row, value in enumerate(values) if value is None]
     if missing:
         raise DataError(
-            f"{base.name}: {missing} rows have no {name}, expected a number on every row; drop these rows"
+            f"{base.where(missing[0])}: column {name!r} is missing, expected a number on every row ({len(missing)} of "
+            f"{len(values)} rows have none); drop these rows"
             + (f", or {_OR_GOLD}" if name == _RATING else "")
         )
     wrong_N = ~np.isfinite(number_N)
     if wrong_N.any():
         row = int(np.argmax(wrong_N))
         raise DataError(
-            f"{base.name}: {name} is {values[row]!r:.60} in row {row}, expected a finite number on every row; "
+            f"{base.where(row)}: column {name!r} is {values[row]!r:.60}, expected a finite number on every row; "
             f"{_OR_GOLD}"
         )
     return number_N

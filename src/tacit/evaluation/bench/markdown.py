@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -76,7 +76,12 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
         facts = result.facts
         rates = "; ".join(f"`{name}` {rate:.1%}" for name, rate in facts["signals"].items())
         metrics = [name for name in _REAL if any(name in row.metrics for row in result.rows)]
-        order = metrics[0]
+        order = metrics[0] if metrics else None  # none where every fit that could be judged failed
+        judged = (
+            "Nothing could be judged."
+            if order is None
+            else f"*To naive*: paired difference in {_words(order)}."
+        )
         rows = sorted(
             result.rows, key=lambda row: -row.metrics[order].value if order in row.metrics else np.inf
         )
@@ -90,12 +95,11 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
             ]
             for row in rows
         ]
-        head = ["method", "protocol", *(name.replace("_", " ") for name in metrics), "to naive", "seconds"]
+        head = ["method", "protocol", *map(_words, metrics), "to naive", "seconds"]
         parts.append(
             f"## {result.data}\n\n{facts['rows']:,} rows, {facts['prompts']:,} prompts, {facts['quarantined']} rows "
             f"set aside; rates: {rates}; encoder {facts['encoder']}. Folds and intervals (95 %, 1,000 draws) by "
-            f"{result.unit.removesuffix('_id')}. *To naive*: paired difference in {order.replace('_', ' ')}.\n\n"
-            + _grid(head, grid)
+            f"{result.unit.removesuffix('_id')}. {judged}\n\n" + _grid(head, grid)
         )
         if result.doubts:
             parts.append(_warned(result.doubts))
@@ -108,6 +112,10 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
 _ALL = 0.9995
 """Share of rows from which on a signal is said to be seen everywhere."""
 _REAL = ("within_prompt_accuracy", "auroc", "spearman", "brier", "ece", "log_likelihood")
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _shows(row: Row, metric: str) -> bool:
@@ -129,6 +137,8 @@ def ranks(table: dict[str, list[Line]]) -> dict[tuple[str, str], list[float]]:
             ]
             values = np.array([line.mean("within_prompt_accuracy") for line in running])
             for line, value in zip(running, values, strict=True):
+                if np.isnan(value):
+                    continue
                 rank = float((values > value).sum() + ((values == value).sum() + 1) / 2)
                 found.setdefault(_key(line), []).append(rank)
     return found
@@ -149,7 +159,7 @@ def _summary(result: BenchResult, table: dict[str, list[Line]]) -> str:
     for score in result.scores:
         key = (score.contender.name, score.contender.protocol)
         seconds[key] = seconds.get(key, 0.0) + score.seconds
-    order = sorted(by_row, key=lambda key: (-len(by_row[key]), -float(np.mean(list(by_row[key].values())))))
+    order = sorted(by_row, key=lambda key: (-len(by_row[key]), -_mean(by_row[key].values())))
     head = ["method", "protocol", *table, "mean rank", "seconds"]
     rows = [
         [
@@ -162,6 +172,12 @@ def _summary(result: BenchResult, table: dict[str, list[Line]]) -> str:
         for name, protocol in order
     ]
     return "## Within-prompt accuracy\n\n" + _grid(head, rows)
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Of those that are defined; 0 without any."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _case(case: str, lines: list[Line], published: Callable[[str, str], str] | None) -> str:
@@ -212,10 +228,11 @@ def _rates(case: dict[str, object]) -> str:
 def _legend() -> str:
     return (
         "*Within-prompt accuracy*: how often the liked one of two answers to a prompt scores higher. *To naive*: "
-        "paired difference. *Recovered*: share of the distance from naive (one-signal naive where there are several "
-        "signals) to `oracle`. *Mean P*: mean predicted probability. Brier, R² and mean P are left out where a "
-        "method's score is not a probability and nothing calibrated it. Mean rank is among estimators of the same "
-        "protocol; references and baselines are not ranked. *Seconds*: all seeds and cases, on the machine that ran it."
+        "paired difference from naive; where there are several signals, from `naive_one_signal`. *Recovered*: share "
+        "of the distance from the same naive to `oracle`. *Mean P*: mean predicted probability. Brier, R² and mean P "
+        "are left out where a method's score is not a probability and nothing calibrated it. Mean rank is among "
+        "estimators of the same protocol; references and baselines are not ranked. *Seconds*: all seeds and cases, on "
+        "the machine that ran it."
     )
 
 

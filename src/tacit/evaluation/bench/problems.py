@@ -163,4 +163,9 @@ def refuse_without_gold(base: FeedbackLog) -> None:
     known_N = base.gold_values()[1]
     if not known_N.all():
         row = int(np.flatnonzero(~known_N)[0])
-        raise ConfigError(f"{base.name}: gold is missing in row {row}; a world needs it on every row")
+        missing = int((~known_N).sum())
+        raise ConfigError(
+            f"{base.where(row)}: column {base.roles.gold!r} (gold) is missing, expected a number in [0, 1] on every "
+            f"row, for a world draws what users like from it ({missing} of {len(base)} rows have none); fill "
+            "it in, or drop these rows"
+        )

@@ -24,13 +24,15 @@ from tacit.evaluation.bench.parts import doubts_of, in_short, kept_doubts, read_
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.side_by_side import with_doubts
 from tacit.evaluation.table import Predictions, Protocol, Row, compare
-from tacit.features import EmbeddingStore
+from tacit.features import EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.fitting import Prepared, prepare
-from tacit.methods import Method
+from tacit.methods import Method, Observations
+from tacit.model.description import models_signals
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
+from tacit.training.log_rows import observe
 
 FOLDS = 5
 BUDGET = TrainingConfig(hidden=())
@@ -87,7 +89,7 @@ def run_real(
         quiet: no progress bars.
 
     Raises:
-        ConfigError: an unknown estimator, or a log without signals.
+        ConfigError: an unknown estimator, a log without signals, or one that nothing judges.
         DataError: no row has the gold or the rank that is named.
     """
     for key in keys:
@@ -100,7 +102,12 @@ def run_real(
         )
     truth = truths(log)  # refuses a log that nothing judges before anything is fitted
     config = config or BUDGET
-    prepared = prepare(log, encoder, store=store, quiet=quiet)
+    chosen = [kind() for key, kind in methods.available().items() if not keys or key in keys or key in ALWAYS]
+    resolved, observed = resolve_encoder(encoder), observe(log)
+    reasons = {method.key: _refusal(method, log, observed, resolved.paired) for method in chosen}
+    if truth.gold_N is None and truth.rank_N is None:
+        _refuse_unjudged(log, observed, [method for method in chosen if reasons[method.key] is None])
+    prepared = prepare(log, resolved, store=store, quiet=quiet)
     common = {
         "suite": "real",
         "log": log.fingerprint(),
@@ -109,7 +116,6 @@ def run_real(
         "precision": str(first_product_dtype(config)),
         "versions": [__version__, torch.__version__],
     }
-    chosen = [kind() for key, kind in methods.available().items() if not keys or key in keys or key in ALWAYS]
     found: list[Predictions] = []
     seconds, hashes = {}, {}
     refused: list[tuple[str, str]] = []
@@ -117,7 +123,7 @@ def run_real(
     with progress(f"cross-validating {log.name}", len(chosen), quiet=quiet) as bar:
         for method in chosen:
             bar.advance(1, method.key)
-            if (reason := _refusal(method, prepared)) is not None:
+            if (reason := reasons[method.key]) is not None:
                 refused.append((method.key, reason))
                 continue
             key = sha256_json({**common, "method": [method.key, method.parameters()]})
@@ -156,19 +162,30 @@ def run_real(
     )
 
 
-def _refusal(method: Method, prepared: Prepared) -> str | None:
-    log, obs = prepared.log, prepared.observations
+def _refuse_unjudged(log: FeedbackLog, obs: Observations, chosen: Sequence[Method]) -> None:
+    """Raise unless one of those who take part can be judged by the likelihood of held-out signals."""
+    if any(models_signals(method, obs) for method in chosen):
+        return
+    names = ", ".join(method.key for method in chosen) or "those asked for"
+    raise ConfigError(
+        f"{log.name}: nothing here can be judged: no gold and no ranks are named, and none of {names} gives the "
+        f"{obs.n_signals} signals a likelihood; name --gold COLUMN, or add an estimator that models signals, such as "
+        "latent_ml"
+    )
+
+
+def _refusal(method: Method, log: FeedbackLog, obs: Observations, paired: bool) -> str | None:
     labels = any(signal.kind == "explicit" for signal in log.roles.signals) or len(set(obs.polarity)) == 2
     if method.setting in ("explicit", "pairwise") and not labels:
         return "reads labels, given where users cared to; this log holds one kind of click"
-    if "context" in method.needs and prepared.codec is None:
+    if "context" in method.needs and not log.roles.context:
         return "needs context, and this log has none"
     if method.reads_gold and log.roles.gold is None:
         return "needs gold"
     seen = obs if method.reads_gold else obs.without_gold()
     try:
         method.check(seen)
-        if "prompt" in {head.view for head in method.heads(seen)} and not prepared.encoder.paired:
+        if "prompt" in {head.view for head in method.heads(seen)} and not paired:
             return "needs prompts that are embedded apart from their responses"
     except TacitError as error:
         return str(error)

@@ -7,7 +7,7 @@ Shapes: S seeds, n test rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ from tacit.files import atomic_path
 ORDER = ("within_prompt_accuracy", "auroc", "regret")
 LEVEL = ("brier", "nll", "r2", "mae", "rmse", "ece", "base_rate")
 DRAWS = 300
-
-
-_NO_DISTANCE = 0.01
+NO_DISTANCE = 0.01
 """From naive to oracle: a share of less than that is a share of chance."""
+NAIVE = ("naive_one_signal", "naive", "naive_observed")
+"""The first that took part is what a case is compared with."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,18 @@ class Line:
         return float(np.mean(self.by_seed[metric]))
 
     def spread(self, metric: str) -> float:
-        """Standard deviation over seeds."""
-        return float(np.std(self.by_seed[metric]))
+        """Standard deviation over seeds; NaN of one seed alone, which says nothing of it."""
+        return spread(self.by_seed[metric])
+
+
+def spread(values: Sequence[float]) -> float:
+    """Standard deviation over seeds; NaN of one alone.
+
+    Example:
+        >>> spread([0.0, 1.0]), spread([0.5])
+        (0.5, nan)
+    """
+    return float(np.std(values)) if len(values) > 1 else float("nan")
 
 
 def has_level(score: Score) -> bool:
@@ -68,8 +78,18 @@ def has_level(score: Score) -> bool:
     return score.contender.method.level == "prob" or score.contender.protocol == "oracle"
 
 
+def naive_of(scores: Sequence[Score]) -> int | None:
+    """Position of the naive that a case is compared with: of one signal where there are several, honest if it ran."""
+    found = [
+        (NAIVE.index(score.contender.name), score.contender.protocol != "honest", i)
+        for i, score in enumerate(scores)
+        if score.contender.name in NAIVE
+    ]
+    return min(found)[2] if found else None
+
+
 def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
-    """The rows of every case, best within-prompt accuracy first.
+    """The rows of every case, best within-prompt accuracy first (AUROC, where no prompt has two answers to compare).
 
     Args:
         result: of a run.
@@ -86,9 +106,7 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
             for score in scores
         ]
         names = [score.contender.name for score in scores]
-        naive = next((i for i, name in enumerate(names) if name in ("naive_one_signal",)), None)
-        if naive is None:
-            naive = next((i for i, name in enumerate(names) if name in ("naive", "naive_observed")), None)
+        naive = naive_of(scores)
         oracle = names.index("oracle") if "oracle" in names else None
         seeds = [_by_seed(score, judged) for score in scores]
         rows = []
@@ -106,10 +124,16 @@ def lines(result: BenchResult, *, draws: int = DRAWS) -> dict[str, list[Line]]:
             recovered = float("nan")
             if naive is not None and oracle is not None:
                 low, high, own = (np.mean(seeds[k]["within_prompt_accuracy"]) for k in (naive, oracle, i))
-                recovered = float((own - low) / (high - low)) if high - low >= _NO_DISTANCE else float("nan")
+                recovered = float((own - low) / (high - low)) if high - low >= NO_DISTANCE else float("nan")
             rows.append(Line(score, seeds[i], intervals, against, recovered))
-        table[case] = sorted(rows, key=lambda line: -line.mean("within_prompt_accuracy"))
+        table[case] = sorted(rows, key=_standing)
     return table
+
+
+def _standing(line: Line) -> float:
+    """By within-prompt accuracy, or by AUROC where no two answers to a prompt can be compared."""
+    accuracy = line.mean("within_prompt_accuracy")
+    return -line.mean("auroc") if np.isnan(accuracy) else -accuracy
 
 
 def tidy(result: BenchResult) -> Iterator[dict[str, Any]]:

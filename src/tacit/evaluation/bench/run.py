@@ -135,6 +135,9 @@ def run_bench(
     config = config or BUDGET
     resolved = resolve_encoder(encoder)
     texts = Texts.of(base, resolved, store, quiet=quiet)
+    unordered = _unordered(texts)
+    for line in unordered:
+        warnings.warn(line, IdentificationWarning, stacklevel=2)
     shared = tempfile.TemporaryDirectory(prefix="tacit-bench-")
     if processes(jobs) > 1:
         texts = texts.mapped(Path(shared.name))
@@ -187,6 +190,7 @@ def run_bench(
     doubts = _doubts(unique, told)
     for line in doubts:
         warnings.warn(line, IdentificationWarning, stacklevel=2)
+    doubts = (*unordered, *doubts)
     for case, job in todo:
         part = found[job.key]
         if isinstance(part, str):
@@ -195,6 +199,17 @@ def run_bench(
             scores.append(Score(case, job.contender, part["scores"], float(part["seconds"]), job.key))
     return BenchResult(
         suite, data or Path(base.name).name, seeds, tuple(scores), judged, tuple(refused), facts, doubts
+    )
+
+
+def _unordered(texts: Texts) -> tuple[str, ...]:
+    """One line where no prompt of the test has two answers, for then nobody's order can be judged."""
+    prompts_n = texts.groups_N[texts.test_N]
+    if len(np.unique(prompts_n)) < len(prompts_n):
+        return ()
+    return (
+        f"{texts.log.name}: no prompt of the test has two answers, so within-prompt accuracy, what is recovered and "
+        "mean ranks stay open; judge by AUROC and Brier, or take a log with several answers to a prompt",
     )
 
 

@@ -34,8 +34,9 @@ def write_run(
     folder.mkdir(parents=True, exist_ok=True)
     written = {"rows": folder / "results.parquet", "table": folder / "table.md"}
     if not isinstance(result, BenchResult):
+        text = real_markdown(result, command=command)
         write_rows(tidy_real(result), written["rows"])
-        write_bytes(written["table"], real_markdown(result, command=command).encode())
+        write_bytes(written["table"], text.encode())
         return written
     table = lines(result) if table is None else table
     labels = {score.case.name: score.case.labels for score in result.scores}

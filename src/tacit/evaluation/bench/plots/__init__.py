@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tacit.evaluation.bench.plots.alpha import alpha_figure
-from tacit.evaluation.bench.plots.dots import dots_figure
+from tacit.evaluation.bench.plots.dots import METRIC, dots_figure
 from tacit.evaluation.bench.plots.reliability import reliability_figures
 from tacit.evaluation.bench.plots.style import DPI, house_style
 from tacit.evaluation.bench.results import Line
@@ -49,7 +51,8 @@ def draw(result: BenchResult, table: dict[str, list[Line]], folder: Path) -> lis
 
 
 def figures(result: BenchResult, table: dict[str, list[Line]]) -> Iterator[tuple[str, Figure]]:
-    """Yield (name, figure) of all pictures that a run has: cases with an alpha as curves, all others as dots.
+    """Yield (name, figure) of all pictures that a run has: cases with an alpha as curves, all others as dots, where any
+    within-prompt accuracy is defined.
 
     Args:
         result: of the run.
@@ -59,7 +62,11 @@ def figures(result: BenchResult, table: dict[str, list[Line]]) -> Iterator[tuple
         ConfigError: matplotlib is not installed.
     """
     curves = {case: rows for case, rows in table.items() if rows and "alpha" in rows[0].score.case.labels}
-    others = {case: rows for case, rows in table.items() if rows and case not in curves}
+    others = {
+        case: rows
+        for case, rows in table.items()
+        if case not in curves and any(np.isfinite(line.intervals[METRIC].value) for line in rows)
+    }
     if curves:
         yield "alpha", alpha_figure(result, curves)
     if others:

@@ -20,7 +20,7 @@ from tacit.evaluation.bench.plots.style import (
     role_of,
     runs,
 )
-from tacit.evaluation.bench.results import Line
+from tacit.evaluation.bench.results import Line, naive_of
 from tacit.evaluation.bench.run import BenchResult
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 METRIC = "within_prompt_accuracy"
 ROW = 0.215  # inches; names of 8 points are 0.11 high
-NAIVE = ("naive_one_signal", "naive", "naive_observed")
-"""The first that took part is the reference of a case, as in the tables."""
 
 
 def dots_figure(result: BenchResult, table: dict[str, list[Line]]) -> Figure:
@@ -60,11 +58,17 @@ def dots_figure(result: BenchResult, table: dict[str, list[Line]]) -> Figure:
     }
     for label, name in zip(axes[0].get_yticklabels(), names, strict=True):
         label.set_color(GREY if name in blind else BLACK)
+    one_signal = any(
+        line.score.contender.name == "naive_one_signal" for rows in table.values() for line in rows
+    )
     handles = [
         handle("estimator, honest", Look(BLUE, "o", "")),
         handle("reads clean labels\nor true nuisances", Look(BLUE, "o", ""), filled=False),
         handle("content-blind baseline", Look(GREY, "o", "")),
-        handle("naive", Look(BLACK, "", ":", 1.3)),
+        handle(
+            "naive (on the first signal,\nwhere there are several)" if one_signal else "naive",
+            Look(BLACK, "", ":", 1.3),
+        ),
         handle("oracle", Look(BLACK, "", "-", 1.1)),
     ]
     legend(figure, handles)
@@ -97,8 +101,8 @@ def _panel(ax: Axes, rows: list[Line], names: list[str]) -> None:
     for row in range(0, len(names), 2):
         ax.axhspan(row - 0.5, row + 0.5, color="#F5F5F5", linewidth=0, zorder=0)
     ax.grid(True, axis="x")
-    present = {line.score.contender.name: line for line in rows if line.score.contender.protocol == "honest"}
-    naive = next((present[name] for name in NAIVE if name in present), None)
+    at = naive_of([line.score for line in rows])
+    naive = None if at is None else rows[at]
     oracle = next((line for line in rows if line.score.contender.name == "oracle"), None)
     for reference, style, width in ((naive, ":", 1.3), (oracle, "-", 1.1)):
         if reference is not None:
