@@ -328,7 +328,7 @@ def test_a_wrong_word_of_the_command_line_is_one_line(
 
 def test_tacit_alone_is_answered_with_its_help(tacit: Tacit, here: Path) -> None:
     ran = tacit()
-    assert ran.status == 2 and "Options:" in ran.out + ran.err
+    assert ran.status == 2 and "\n\nOptions:\n" in ran.out + ran.err
 
 
 @pytest.mark.parametrize("threshold", ["nan", "inf", "1", "-0.1"])
