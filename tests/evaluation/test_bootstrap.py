@@ -15,6 +15,7 @@ from tacit.evaluation import (
     spearman,
     weighted_auroc,
     weighted_mean,
+    weighted_spearman,
     weighted_within_prompt,
     within_prompt_accuracy,
 )
@@ -44,14 +45,25 @@ def test_weighted_metrics_equal_the_metrics_on_repeated_rows(data):
     fast_auroc = weighted_auroc(scores, target).over(weights)
     fast_brier = weighted_mean((scores - target) ** 2).over(weights)
     fast_within = weighted_within_prompt(scores, target, groups).over(weights)
+    graded = np.random.default_rng(3).integers(5, size=len(scores)) / 4 + target
+    fast_spearman = weighted_spearman(scores, graded).over(weights)
     for d, row_weights in enumerate(weights.astype(int)):
         rows = np.repeat(np.arange(len(groups)), row_weights)
         assert fast_auroc[d] == pytest.approx(auroc(scores[rows], target[rows]))
         assert fast_brier[d] == pytest.approx(brier(scores[rows], target[rows]))
+        assert fast_spearman[d] == pytest.approx(spearman(scores[rows], graded[rows]), abs=1e-12)
         # A prompt drawn twice counts as two prompts: number the copies of each row.
         copy = np.concatenate([np.arange(n) for n in row_weights])
         expected = within_prompt_accuracy(scores[rows], target[rows], groups[rows] * 1000 + copy)
         assert fast_within[d] == pytest.approx(expected)
+
+
+def test_spearman_of_a_draw_with_one_value_is_not_defined_and_of_one_order_is_exactly_one() -> None:
+    weights = np.array([[2.0, 1.0, 0.0, 0.0], [1.0, 1.0, 3.0, 1.0]])
+    rising = np.arange(4.0)
+    held = weighted_spearman(np.array([7.0, 7.0, 8.0, 9.0]), rising).over(weights)
+    assert np.isnan(held[0]) and held[1] < 1
+    assert weighted_spearman(rising, -(rising**3)).over(weights).tolist() == [-1.0, -1.0]
 
 
 def test_the_value_is_the_metric_on_all_rows(data):

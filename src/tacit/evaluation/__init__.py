@@ -7,6 +7,7 @@ from tacit.evaluation.bootstrap import (
     paired_difference,
     weighted_auroc,
     weighted_mean,
+    weighted_spearman,
     weighted_within_prompt,
 )
 from tacit.evaluation.metrics import (
@@ -48,6 +49,7 @@ __all__ = [
     "spearman",
     "weighted_auroc",
     "weighted_mean",
+    "weighted_spearman",
     "weighted_within_prompt",
     "within_prompt_accuracy",
 ]

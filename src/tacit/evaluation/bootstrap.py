@@ -9,7 +9,7 @@ of its prompt. A metric that can be computed from row weights does all draws at 
 
 Any other metric is a function of row numbers, slower and just as correct as long as it looks at no prompts:
 
-    bootstrap(lambda rows: spearman(score[rows], gold[rows]), groups)
+    bootstrap(lambda rows: rmse(score[rows], gold[rows]), groups)
 
 Not for `ece`: chance alone keeps the mean label of a bin away from its mean probability, and draws add as much again.
 They lie above the value, the more so the better a model is calibrated, and such an interval often holds neither the
@@ -228,6 +228,46 @@ def weighted_auroc(scores: Numbers, target: Numbers) -> Weighted:
         return _ratio((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
 
     return Weighted(over)
+
+
+def weighted_spearman(scores: Numbers, target: Numbers) -> Weighted:
+    """Make Spearman's correlation ready for resampling: both sides are sorted once.
+
+    Ranks are those among the rows that a draw repeats: ties share their mean rank, and so do the copies of a row.
+    """
+    sides = [_Blocks.of(values_N) for values_N in checked(scores, target)]
+
+    def over(weights_DN: FloatArray) -> FloatArray:
+        first_DN, second_DN = (side.centred_ranks(weights_DN) for side in sides)
+        both_D = np.einsum("dn,dn,dn->d", weights_DN, first_DN, second_DN)
+        squares_D = [np.einsum("dn,dn,dn->d", weights_DN, r_DN, r_DN) for r_DN in (first_DN, second_DN)]
+        return np.clip(_ratio(both_D, np.sqrt(squares_D[0] * squares_D[1])), -1.0, 1.0)
+
+    return Weighted(over)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Rows in ascending order of a value; rows of one value form a block."""
+
+    order_N: IntArray
+    starts_B: IntArray
+    block_N: IntArray
+
+    @classmethod
+    def of(cls, values_N: FloatArray) -> _Blocks:
+        order_N = np.argsort(values_N, kind="stable")
+        new_N = np.r_[True, np.diff(values_N[order_N]) != 0]
+        block_N = np.empty(len(values_N), dtype=np.int64)
+        block_N[order_N] = np.cumsum(new_N) - 1
+        return cls(order_N, np.flatnonzero(new_N), block_N)
+
+    def centred_ranks(self, weights_DN: FloatArray) -> FloatArray:
+        """Mean rank of each row's block among the rows that were drawn, less the mean of all ranks."""
+        size_DB = np.add.reduceat(weights_DN[:, self.order_N], self.starts_B, axis=1)
+        upto_DB = np.cumsum(size_DB, axis=1)
+        centred_DB: FloatArray = upto_DB - (size_DB + upto_DB[:, -1:]) / 2
+        return centred_DB[:, self.block_N]
 
 
 def _evaluate(metric: Metric, groups: Numbers, draws: int, seed: int) -> tuple[float, FloatArray]:

@@ -15,9 +15,10 @@ from tacit.evaluation.bootstrap import (
     Weighted,
     weighted_auroc,
     weighted_mean,
+    weighted_spearman,
     weighted_within_prompt,
 )
-from tacit.evaluation.metrics import ece, spearman
+from tacit.evaluation.metrics import ece
 
 Floats = NDArray[np.floating]
 Protocol = Literal["honest", "oracle", "in-sample", "partly in-sample"]
@@ -157,7 +158,7 @@ def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
         units = truth.units_N[known]
         liked = (gold > truth.threshold).astype(np.float64)
         measures["auroc"] = (weighted_auroc(score, liked), units)
-        measures["spearman"] = (lambda rows: spearman(score[rows], gold[rows]), units)
+        measures["spearman"] = (weighted_spearman(score, gold), units)
         measures["brier"] = (weighted_mean((probability - gold) ** 2), units)
         measures["ece"] = (lambda rows: ece(probability[rows], gold[rows]), units)
     if p.log_likelihood_N is not None:
