@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -176,6 +177,19 @@ def test_observations_that_contradict_themselves_are_refused(build, words: str) 
     with pytest.raises(DataError, match=words) as refused:
         build()
     assert isinstance(refused.value, TacitError)
+
+
+@pytest.mark.parametrize("weight", [-5.0, NAN, math.inf])
+def test_a_row_that_weighs_less_than_nothing_is_refused_before_any_loss(weight: float) -> None:
+    obs = observations(column(1, 0, 1))
+    with pytest.raises(DataError, match=r"weight_B, row 1: found .*, expected a number from 0") as refused:
+        replace(obs, weight_B=torch.tensor([[1.0, 1.0, 1.0], [1.0, weight, -1.0]]))
+    assert "\n" not in str(refused.value)
+    weighted = replace(obs, weight_B=column(0, 0, 2))
+    assert weighted.rows(torch.tensor([1])).weight_B.tolist() == [0]
+    assert replace(obs, weight_B=column(0, 0, 0)).mean(column(1, 2, 3)).tolist() == [
+        0
+    ]  # a batch without own rows
 
 
 def test_integer_signals_do_not_round_gold() -> None:
