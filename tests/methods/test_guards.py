@@ -232,10 +232,8 @@ def test_nor_is_it_where_activity_is_estimated(key: str) -> None:
         methods.get(key).check(obs)
 
 
-@pytest.mark.parametrize("clip", [0.0, -0.1, 7.0, NAN])
-@pytest.mark.parametrize(
-    "key", ["sar_ipw", "rel_mf", "rel_mf_noclip", "upl", "cubpr", "ips_bt", "ips", "causal_ips"]
-)
+@pytest.mark.parametrize("clip", [0.0, -0.1, 7.0])
+@pytest.mark.parametrize("key", ["sar_ipw", "rel_mf", "rel_mf_noclip", "upl", "cubpr"])
 def test_a_clip_that_is_no_propensity_is_refused(key: str, clip: float) -> None:
     with pytest.raises(
         ConfigError, match=f"method {key}: clip is .*, expected a propensity above 0 and at most 1"

@@ -12,6 +12,7 @@ from tacit.errors import ConfigError
 from tacit.methods.latent import implicit_nll
 from tacit.methods.method import Claim, Level, Logits, Stage
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_prior
 from tacit.methods.positive_unlabelled import PositiveUnlabelled, check_known_prior
 from tacit.methods.primitives import bce
 from tacit.methods.stages.prior import Prior, PriorRule
@@ -54,6 +55,10 @@ class ElkanNoto(PositiveUnlabelled):
     citation: ClassVar[str] = (
         "Elkan, Noto, Learning classifiers from only positive and unlabeled data, KDD 2008, doi 10.1145/1401890.1401920"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_prior(self.key, self.prior)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The signal's own classifier, and c."""

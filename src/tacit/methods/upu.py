@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tacit.methods.method import Claim, Head, Level, Logits, Stage
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_prior
 from tacit.methods.positive_unlabelled import (
     PositiveUnlabelled,
     check_known_prior,
@@ -60,6 +61,10 @@ class UPU(PositiveUnlabelled):
         "du Plessis, Niu, Sugiyama, Analysis of learning from positive and unlabeled data, NeurIPS 2014; Convex "
         "formulation for learning from positive and unlabeled data, ICML 2015"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_prior(self.key, self.prior)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from the prior once it is known."""
