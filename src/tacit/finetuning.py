@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
     from tacit.training.finetune.fitted import FineTuned
 
-_NUISANCE = "tacit:{}"  # columns added to a log for the trainer
-
 
 def finetune(
     log: FeedbackLog,
@@ -129,7 +127,7 @@ def feedback_trainer(
     from tacit.training.finetune import FeedbackRewardTrainer
     from tacit.training.finetune.config import as_mapping
     from tacit.training.finetune.preparation import reward_head
-    from tacit.training.finetune.rows import resolved
+    from tacit.training.finetune.rows import ESTIMATED, resolved
 
     if not isinstance(log, FeedbackLog):
         raise ConfigError(
@@ -155,7 +153,7 @@ def feedback_trainer(
                 "prompts is held out instead"
             )
         log = _with_columns(log, columns)
-        knobs.nuisances = {name: _NUISANCE.format(name) for name in columns}
+        knobs.nuisances = {name: ESTIMATED.format(name) for name in columns}
     held = None if eval_log is None else prepare_log(eval_log, chosen, use_gold=use_gold)
     return FeedbackRewardTrainer(
         model,
@@ -189,7 +187,9 @@ def estimate_nuisances(
         seed: of the folds and heads.
         quiet: no progress bars.
     """
-    known = nuisance_columns(nuisances, method, observe(log))
+    seen = observe(log)
+    known = nuisance_columns(nuisances, method, seen)
+    method.check(seen.with_columns(**known))  # before any embedding, as in a fit
     prepared = prepare(log, encoder, store=store, quiet=quiet)
     views = prepared.scalings.views(prepared.inputs)
     config = TrainingConfig(seed=seed)
@@ -291,9 +291,11 @@ def _merged(stated: Mapping[str, Any], given: Mapping[str, ArrayLike]) -> dict[s
 
 
 def _with_columns(log: FeedbackLog, columns: Mapping[str, np.ndarray]) -> FeedbackLog:
+    from tacit.training.finetune.rows import ESTIMATED
+
     table = log.table
     for name, values in columns.items():
-        table = table.append_column(_NUISANCE.format(name), pa.array(values))
+        table = table.append_column(ESTIMATED.format(name), pa.array(values))
     return replace(log, table=table)
 
 

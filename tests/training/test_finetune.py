@@ -19,8 +19,9 @@ import tacit
 from finetune_world import clicks_log, rated_log, texts
 from tacit import methods
 from tacit.data import FeedbackLog, Roles, Signal
-from tacit.errors import ConfigError, DegenerateDataError
+from tacit.errors import ConfigError, DataError, DegenerateDataError
 from tacit.finetuning import describe, feedback_trainer
+from tacit.methods import SARIPW, ElkanNoto
 from tacit.model import FineTunedRewardModel
 from tacit.model.export import export
 from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
@@ -344,6 +345,49 @@ def test_a_known_propensity_may_be_a_column_of_the_dataset(base: Path, tmp_path:
     args = FeedbackRewardConfig(**knobs(tmp_path, method="ips", nuisances={"p": "shown_share"}))
     trainer = FeedbackRewardTrainer(str(base), args=args, train_dataset=log)
     assert trainer.observations.columns["p"].min() == pytest.approx(0.4, abs=0.02)
+
+
+@pytest.mark.parametrize(("key", "name"), [("causal_ips", "rho01"), ("upu", "prior")])
+def test_a_column_of_what_is_one_number_for_the_log_holds_that_number_in_each_row(
+    base: Path, tmp_path: Path, key: str, name: str
+) -> None:
+    log = rated_log() if key == "causal_ips" else clicks_log()
+    stated = {"p": 0.6, "rho10": 0.1} if key == "causal_ips" else {}
+    args = FeedbackRewardConfig(**knobs(tmp_path, method=key, nuisances={**stated, name: "stated"}))
+    varied = with_column(log, "stated", np.where(np.arange(len(log)) < 3, 0.4, 0.5))
+    with pytest.raises(
+        DataError, match=f"'stated' .nuisance {name}. holds 0.4.* in row 0 and 0.5 in row"
+    ) as refused:
+        FeedbackRewardTrainer(str(base), args=args, train_dataset=varied)
+    assert "\n" not in str(refused.value)
+    alike = with_column(log, "stated", np.full(len(log), 0.4))
+    trainer = FeedbackRewardTrainer(str(base), args=args, train_dataset=alike)
+    assert trainer.observations.columns[name].tolist() == pytest.approx([0.4])
+    with pytest.raises(
+        DataError, match=f"nuisance {name} is 0.4 in the training log and 0.5 in the one that judges"
+    ):
+        other = with_column(log, "stated", np.full(len(log), 0.5))
+        FeedbackRewardTrainer(str(base), args=args, train_dataset=alike, eval_dataset=other)
+
+
+def test_what_is_estimated_for_the_trainer_is_not_taken_for_known(base: Path, tmp_path: Path) -> None:
+    for method, given in ((SARIPW(e_max=0.7), None), (ElkanNoto(), {"prior": 0.6})):
+        trainer = feedback_trainer(
+            clicks_log(120),
+            str(base),
+            method=method,
+            args=knobs(tmp_path),
+            nuisances=given,
+            encoder="hashing:8",
+        )
+        (read,) = {"e", "prior", "frequency"} & {
+            name for s in method.stages(trainer.observations) for name in s.makes
+        }
+        assert read in trainer.observations.columns
+    with pytest.raises(ConfigError, match=r"e_max is 0\.7, which scales an estimated e"):
+        feedback_trainer(
+            clicks_log(120), str(base), method=SARIPW(e_max=0.7), args=knobs(tmp_path), nuisances={"e": 0.5}
+        )
 
 
 def test_several_signals_of_both_polarities_reach_the_gate(base: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -51,6 +52,15 @@ def refuse_e_max(key: str, e_max: float | None) -> None:
     if e_max is not None and not 0 < e_max <= 1:
         raise ConfigError(
             f"method {key}: e_max is {e_max!r}, expected a probability above 0 and at most 1 (None: e as estimated)"
+        )
+
+
+def refuse_scaled_and_known(key: str, e_max: float | None, known: Container[str]) -> None:
+    """Where a propensity is supplied there is none to be estimated and scaled."""
+    if e_max is not None and "e" in known:
+        raise ConfigError(
+            f"method {key}: e_max is {e_max!r}, which scales an estimated e, and e is supplied as well; expected "
+            "one of them"
         )
 
 

@@ -16,6 +16,7 @@ from tacit.methods.positive_unlabelled import (
     partial_risks,
     positives,
     prior_nll,
+    refuse_prior_and_frequency,
     starting_logit,
 )
 from tacit.methods.stages.prior import Prior, PriorRule
@@ -79,10 +80,12 @@ class UPU(PositiveUnlabelled):
 
         Raises:
             DegenerateDataError: no positive, or nothing but positives.
+            ConfigError: prior and frequency are both given.
             IdentificationError: a known prior is not above the share of rows with a signal.
         """
         super().check(obs)
         check_known_prior(self.key, self.prior, obs)
+        refuse_prior_and_frequency(self.key, self.prior, obs)
 
     def judges(self, obs: Observations) -> Tensor:
         """Rows with a signal: where there is none, the criterion is a constant."""
