@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tacit.errors import DataError
+from tacit.errors import DataError, shown
 
 
 @dataclass(frozen=True)
@@ -237,6 +237,12 @@ def concatenate(parts: Sequence[Observations]) -> Observations:
     )
 
 
+def _polarities(polarity: Iterable[int]) -> tuple[int, ...]:
+    if not isinstance(polarity, Iterable):
+        raise DataError(f"polarity is {shown(polarity)}, expected +1 or -1 for each signal, such as (1, -1)")
+    return tuple(polarity)
+
+
 def _refuse_weights(weight_B: Tensor) -> None:
     bad_B = ~(torch.isfinite(weight_B) & (weight_B >= 0))
     if bad_B.any():
@@ -293,6 +299,8 @@ def observations(
     """
     if not signals.is_floating_point():
         signals = signals.to(torch.float32)  # integer signals would truncate gold, which takes their dtype
+    if signals.ndim == 0:
+        raise DataError("signals have shape (), expected [B] or [B, K]: one number per row and signal")
     if signals.ndim == 1:
         signals = signals[:, None]
         visible = visible[:, None] if visible is not None else None
@@ -316,7 +324,7 @@ def observations(
     return Observations(
         values,
         shown,
-        tuple(polarity) or (1,) * values.shape[-1],
+        _polarities(polarity) or (1,) * values.shape[-1],
         gold,
         gold_known if gold is not None else None,
         tuple(misclick),
