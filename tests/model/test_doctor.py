@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_decoder import BOS, EOS, TEMPLATE, classifier, save_tokenizer
+from tiny_decoder import BOS, EOS, PAD, TEMPLATE, classifier, save_tokenizer
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -209,6 +209,18 @@ def test_a_fault_is_named_by_exactly_its_check(
 def test_every_check_has_a_broken_copy_or_a_test_of_its_own() -> None:
     judged = {check for check, _, _ in BROKEN.values()} | {"adapter-head", "normalisation"}
     assert len(judged) == len(CHECKS)
+
+
+def test_padding_that_stands_for_unknown_words_is_told(healthy: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["llama"], folder)
+    text = (folder / "tokenizer.json").read_text()
+    whole = json.loads(text)
+    whole["model"] = {"type": "WordLevel", "vocab": whole["model"]["vocab"], "unk_token": "<|pad|>"}
+    (folder / "tokenizer.json").write_text(json.dumps(whole))
+    found = failed(folder)["pad-token"]
+    assert f"pad_token_id is {PAD}, which the tokenizer writes for words that it does not know" in found.found
+    assert "at the end of an answer are not read" in found.why and "padding alone" in found.mend
 
 
 def test_pad_as_eos_is_told_with_the_two_scores_it_leads_to(healthy: dict[str, Path], tmp_path: Path) -> None:
