@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,8 +21,10 @@ from transformers import (
     GPT2ForSequenceClassification,
 )
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, ModelError
+from tacit.model.classifier import Classifier
 from tacit.model.doctor import CHECKS, Finding, examine
+from tacit.training.finetune.backbone import open_tokenizer
 
 FAMILIES = ("qwen3", "llama")
 
@@ -175,6 +178,21 @@ def test_a_value_of_another_type_is_a_finding(fault: str, healthy: dict[str, Pat
     shutil.copytree(healthy["qwen3"], folder)
     edit("config.json", **changes)(folder)
     assert told in failed(folder)[check].found
+
+
+@pytest.mark.parametrize("longest", ["long", "256", [256], True])
+def test_a_longest_text_that_is_no_number_is_a_finding(
+    longest: Any, healthy: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["qwen3"], folder)
+    edit("tokenizer_config.json", model_max_length=longest)(folder)
+    found = failed(folder)["loads"].found
+    assert f"model_max_length is {longest!r}" in found and "\n" not in found
+    with pytest.raises(ModelError, match=r"model_max_length is .*, expected a number of tokens"):
+        Classifier.open(folder)
+    with pytest.raises(ConfigError, match=r"its tokenizer does not load .model_max_length is"):
+        open_tokenizer(str(folder))
 
 
 def test_a_family_of_another_type_is_a_finding(healthy: dict[str, Path], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tacit.errors import DataError
+from tacit.errors import DataError, shown
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,20 @@ class Chat:
         """What stands for an empty text."""
         known = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
         return next((i for i in known if i is not None), 0)
+
+
+def checked_tokenizer(tokenizer: Any) -> Any:
+    """The tokenizer itself.
+
+    Raises:
+        ValueError: its longest text is no number, with which transformers would compare every text.
+    """
+    longest = tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int | float):
+        raise ValueError(
+            f"model_max_length is {shown(longest)}, expected a number of tokens in tokenizer_config.json"
+        )
+    return tokenizer
 
 
 def reach(config: Any, tokenizer: Any, most: int | None = None) -> int:
