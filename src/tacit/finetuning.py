@@ -248,6 +248,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
 
 
 def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRewardConfig:
+    from tacit.features.transformer import refused_in_one_line
     from tacit.training.finetune import FeedbackRewardConfig
 
     if isinstance(args, FeedbackRewardConfig):
@@ -260,10 +261,8 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
             f"args: unknown knob {sorted(unknown)[0]!r}; expected those of FeedbackRewardConfig or of "
             "transformers.TrainingArguments"
         )
-    try:
+    with refused_in_one_line("args"):
         return FeedbackRewardConfig(**given)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"args: {' '.join(str(error).split())}") from None
 
 
 def _leaves_some_open(stated: Mapping[str, Any], method: Method, log: FeedbackLog) -> bool:

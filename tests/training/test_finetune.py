@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -320,6 +321,32 @@ def test_what_cannot_be_is_one_line(base: Path, tmp_path: Path, change: dict[str
     with pytest.raises(ConfigError, match=said) as raised:
         tacit.finetune(clicks_log(), given.pop("model"), args=args, **given)  # type: ignore[arg-type]
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("package", "knob"),
+    [
+        ("wandb", {"report_to": "wandb"}),
+        ("deepspeed", {"deepspeed": "zero2.json"}),
+        ("liger_kernel", {"use_liger_kernel": True}),
+        ("bitsandbytes", {"optim": "adamw_bnb_8bit"}),
+    ],
+)
+def test_a_knob_that_wants_a_package_that_is_missing_is_one_line(
+    base: Path, tmp_path: Path, package: str, knob: dict[str, Any]
+) -> None:
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(ConfigError, match=f"^args: [^\n]*{package.replace('_', '-')}[^\n]*$"):
+        tacit.finetune(clicks_log(60), str(base), method="naive", args=knobs(tmp_path, **knob))
+
+
+def test_an_optimiser_that_refuses_its_arguments_is_one_line(base: Path, tmp_path: Path) -> None:
+    args = knobs(tmp_path, optim="sgd", optim_args="nesterov=1")
+    trainer = feedback_trainer(clicks_log(60), str(base), method="naive", args=args)
+    trainer.get_optimizer_cls_and_kwargs = lambda *_: (torch.optim.SGD, {"lr": 0.1, "nesterov": True})
+    with pytest.raises(ConfigError, match=r"^args: Nesterov momentum requires a momentum[^\n]*$"):
+        trainer.create_optimizer()
 
 
 def test_a_log_without_a_positive_is_refused_before_the_model_is_opened(tmp_path: Path) -> None:
