@@ -13,7 +13,18 @@ from torch import Tensor
 
 from tacit import testing
 from tacit.errors import DegenerateDataError
-from tacit.methods import Constant, Head, ImplicitRM, Method, Naive, Observations, available
+from tacit.methods import (
+    SARIPW,
+    UBPR,
+    Constant,
+    Head,
+    ImplicitRM,
+    Method,
+    Naive,
+    Observations,
+    RelMF,
+    available,
+)
 from tacit.methods.causal_ips import CausalIPS
 from tacit.methods.method import Claim, Logits, Stage, _choices
 from tacit.methods.primitives import bce
@@ -148,6 +159,59 @@ class TwoPolarities(Naive):
         down_B = ((obs.signals_BK > 0) & (obs.polarity_K < 0)).any(-1)
         f_B = torch.where(down_B, logits["reward"], 0.0)
         return super().loss(logits, obs) - (1 - torch.sigmoid(f_B)).log()
+
+
+def _unseen_is_silent(obs: Observations) -> Observations:
+    return replace(obs, visible_BK=torch.ones_like(obs.visible_BK))  # signals are 0 there
+
+
+@dataclass(frozen=True)
+class Blindfold(SARIPW):
+    """Takes a signal that could not have been recorded for silence, weighted by inverse propensities."""
+
+    def counts(self, obs: Observations) -> Tensor:
+        return super().counts(_unseen_is_silent(obs))
+
+
+@dataclass(frozen=True)
+class BlindfoldSquares(RelMF):
+    """The same in squares."""
+
+    def counts(self, obs: Observations) -> Tensor:
+        return super().counts(_unseen_is_silent(obs))
+
+
+@dataclass(frozen=True)
+class BlindfoldLikelihood(ImplicitRM):
+    """The same by likelihood."""
+
+    def counts(self, obs: Observations) -> Tensor:
+        return super().counts(_unseen_is_silent(obs))
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return super().loss(logits, _unseen_is_silent(obs))
+
+
+@dataclass(frozen=True)
+class BlindfoldPairs(UBPR):
+    """The same in pairs."""
+
+    def counts(self, obs: Observations) -> Tensor:
+        return super().counts(_unseen_is_silent(obs))
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return super().loss(logits, _unseen_is_silent(obs))
+
+
+@dataclass(frozen=True)
+class Wide(SARIPW):
+    """Takes the mean over all rows, of which those without a visible signal say nothing."""
+
+    def counts(self, obs: Observations) -> Tensor:
+        return torch.ones_like(super().counts(obs))
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        return super().loss(logits, obs) * super().counts(obs)
 
 
 @dataclass(frozen=True)
@@ -405,6 +469,10 @@ BROKEN: list[tuple[Method, str, str]] = [
     (Dishonest(), "check_expectation", "claims clean_risk"),
     (NearlyConsistent(), "check_expectation", "claims consistent"),
     (Stuck(), "check_expectation", "for want of a loss"),
+    *(
+        (blindfold, "check_expectation", f"claims {blindfold.claims}, but the .* some signals null, ")
+        for blindfold in (Blindfold(), BlindfoldSquares(), BlindfoldLikelihood(), BlindfoldPairs())
+    ),
     (Reversed(), "check_direction", "sign turned round"),
     (Unpolarised(), "check_direction", "where a negative signal fires; .*obs.polarity"),
     (TwoPolarities(), "check_finite_gradients", "stay in log space"),
@@ -445,6 +513,10 @@ BROKEN: list[tuple[Method, str, str]] = [
 def test_a_broken_estimator_fails_in_its_own_check(method: Method, check: str, found: str) -> None:
     with pytest.raises(ConformanceError, match=f"^{check}: {type(method).__name__}.*{found}"):
         getattr(testing, check)(method)
+
+
+def test_rows_that_count_and_say_nothing_scale_the_expectation_alone() -> None:
+    check_expectation(Wide())
 
 
 SURVIVES: dict[type[Method], str] = {

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
     from tacit.training.finetune.fitted import FineTuned
 
-_NUISANCE = "tacit:{}"  # columns added to a log for the trainer
-
 
 def finetune(
     log: FeedbackLog,
@@ -129,7 +127,7 @@ def feedback_trainer(
     from tacit.training.finetune import FeedbackRewardTrainer
     from tacit.training.finetune.config import as_mapping
     from tacit.training.finetune.preparation import reward_head
-    from tacit.training.finetune.rows import resolved
+    from tacit.training.finetune.rows import ESTIMATED, resolved
 
     if not isinstance(log, FeedbackLog):
         raise ConfigError(
@@ -155,7 +153,7 @@ def feedback_trainer(
                 "prompts is held out instead"
             )
         log = _with_columns(log, columns)
-        knobs.nuisances = {name: _NUISANCE.format(name) for name in columns}
+        knobs.nuisances = {name: ESTIMATED.format(name) for name in columns}
     held = None
     if eval_log is not None:
         held = prepare_log(eval_log, chosen, use_gold=use_gold and eval_log.roles.gold is not None)
@@ -191,7 +189,9 @@ def estimate_nuisances(
         seed: of the folds and heads.
         quiet: no progress bars.
     """
-    known = nuisance_columns(nuisances, method, observe(log))
+    seen = observe(log)
+    known = nuisance_columns(nuisances, method, seen)
+    method.check(seen.with_columns(**known))  # before any embedding, as in a fit
     prepared = prepare(log, encoder, store=store, quiet=quiet)
     views = prepared.scalings.views(prepared.inputs)
     config = TrainingConfig(seed=seed)
@@ -250,6 +250,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
 
 
 def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRewardConfig:
+    from tacit.features.transformer import refused_in_one_line
     from tacit.training.finetune import FeedbackRewardConfig
 
     if isinstance(args, FeedbackRewardConfig):
@@ -262,10 +263,8 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
             f"args: unknown knob {sorted(unknown)[0]!r}; expected those of FeedbackRewardConfig or of "
             "transformers.TrainingArguments"
         )
-    try:
+    with refused_in_one_line("args"):
         return FeedbackRewardConfig(**given)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"args: {' '.join(str(error).split())}") from None
 
 
 def _leaves_some_open(stated: Mapping[str, Any], method: Method, log: FeedbackLog) -> bool:
@@ -293,9 +292,11 @@ def _merged(stated: Mapping[str, Any], given: Mapping[str, ArrayLike]) -> dict[s
 
 
 def _with_columns(log: FeedbackLog, columns: Mapping[str, np.ndarray]) -> FeedbackLog:
+    from tacit.training.finetune.rows import ESTIMATED
+
     table = log.table
     for name, values in columns.items():
-        table = table.append_column(_NUISANCE.format(name), pa.array(values))
+        table = table.append_column(ESTIMATED.format(name), pa.array(values))
     return replace(log, table=table)
 
 

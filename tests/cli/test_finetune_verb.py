@@ -55,6 +55,10 @@ def test_the_laptop_recipe_makes_a_model_that_scores(place: Path, tacit: Tacit) 
         ("training: {max_length: -5}", "max_length: found -5"),
         ("training: {learning_rate: fast}", "learning_rate: found 'fast', expected a number"),
         ("training: {holdout: 1e0}", "holdout: found 1.0"),
+        (
+            "training: {accelerator_config: none.json}",
+            "args: [Errno 2] No such file or directory: 'none.json'",
+        ),
         ("seed: -3", "seed: Input should be greater than or equal to 0"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForSequenceClassification
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
 from tacit.features.chat import Chat, give_padding, give_template
 from tiny_models import tiny_tokenizer
@@ -53,6 +54,38 @@ def test_padding_is_never_the_end_token(pad: str | None) -> None:
     assert tokenizer.pad_token_id not in (None, tokenizer.eos_token_id)
     assert model.config.pad_token_id == tokenizer.pad_token_id
     assert not give_padding(tokenizer, model)
+
+
+def unknown_words(*, bytes_too: bool, pad: str | None) -> PreTrainedTokenizerFast:
+    """A vocabulary of a few words whose only token to spare is the one for others; or one of bytes."""
+    known = ["<s>", "</s>", "<unk>", *WORDS[0].split(), *(f"<0x{byte:02X}>" for byte in range(256))]
+    vocabulary = {token: i for i, token in enumerate(known)}
+    if bytes_too:
+        inner = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    else:
+        inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+        inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token=pad
+    )
+
+
+@pytest.mark.parametrize("pad", [None, "</s>", "<unk>"])
+def test_padding_is_no_token_that_stands_for_unknown_words(pad: str | None) -> None:
+    tokenizer = unknown_words(bytes_too=False, pad=pad)
+    ids = tokenizer("what is missing?")["input_ids"]
+    assert tokenizer.unk_token_id in ids
+    assert give_padding(tokenizer)
+    assert tokenizer.pad_token == "<|pad|>" and tokenizer.pad_token_id == len(tokenizer) - 1
+    assert tokenizer("what is missing?")["input_ids"] == ids and not give_padding(tokenizer)
+
+
+@pytest.mark.parametrize("pad", [None, "<unk>"])
+def test_where_unknown_words_become_bytes_their_token_is_to_spare(pad: str | None) -> None:
+    tokenizer = unknown_words(bytes_too=True, pad=pad)
+    assert give_padding(tokenizer) == (pad is None)
+    assert tokenizer.pad_token == "<unk>"
+    assert tokenizer.unk_token_id not in tokenizer("what is missing?")["input_ids"]
 
 
 def test_a_vocabulary_without_a_spare_token_grows_with_the_embeddings() -> None:

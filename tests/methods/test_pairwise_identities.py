@@ -410,5 +410,5 @@ def test_strata_are_taken_within_each_fold_of_a_cross_fitting() -> None:
     "given", [{"beta": -1.0}, {"beta": 0.0}, {"beta": float("nan")}, {"desirable": -1.0}]
 )
 def test_kto_refuses_what_would_turn_the_reward_round(given: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="expected a number above 0"):
+    with pytest.raises(ConfigError, match=r"expected a (finite )?number"):
         KTO(**given)

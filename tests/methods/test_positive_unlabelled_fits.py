@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tacit import methods
 from tacit.errors import ConfigError, DegenerateDataError, IdentificationError
 from tacit.methods.context_only import ContextOnly
 from tacit.methods.elkan_noto import ElkanNoto
@@ -211,8 +212,21 @@ def test_content_blind_baselines_see_what_they_are_named_after() -> None:
     assert np.ptp(fitted[0][0].rewards(ContextOnly(), no_context, torch.arange(9)).numpy()[0]) == 0
 
 
-def test_prior_and_frequency_follow_from_each_other_and_only_one_is_taken() -> None:
+@pytest.mark.parametrize("kind", [ElkanNoto, UPU, NNPU])
+def test_prior_and_frequency_follow_from_each_other_and_only_one_is_taken(kind: type[Method]) -> None:
     obs = observations(torch.tensor([1.0, 0.0, 0.0]), columns={"frequency": torch.tensor([0.9])})
-    with pytest.raises(ConfigError, match="prior and frequency are both given"):
-        ElkanNoto(prior=0.5).check(obs)
-    ElkanNoto().check(obs)
+    for both in (kind(prior=0.5), kind()):
+        seen = obs if both.parameters()["prior"] else obs.with_columns(prior=torch.tensor([0.5]))
+        with pytest.raises(ConfigError, match=f"{kind.key}: prior and frequency are both given"):
+            both.check(seen)
+    kind().check(obs)
+
+
+@pytest.mark.parametrize("key", ["sar_ipw", "rel_mf", "rel_mf_noclip", "ubpr", "cubpr", "upl"])
+def test_an_exposure_that_is_supplied_is_not_scaled(key: str) -> None:
+    obs = observations(torch.tensor([1.0, 0.0, 1.0, 0.0]), groups=torch.tensor([0, 0, 1, 1]))
+    supplied = obs.with_columns(e=torch.full((4,), 0.5))
+    with pytest.raises(ConfigError, match=f"method {key}: e_max is 0.7, which scales an estimated e"):
+        methods.get(key, {"e_max": 0.7}).check(supplied)
+    methods.get(key, {"e_max": 0.7}).check(obs)
+    methods.get(key).check(supplied)

@@ -6,11 +6,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_decoder import BOS, EOS, TEMPLATE, classifier, save_tokenizer
+from tiny_decoder import BOS, EOS, PAD, TEMPLATE, classifier, save_tokenizer
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -20,8 +21,10 @@ from transformers import (
     GPT2ForSequenceClassification,
 )
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, ModelError
+from tacit.model.classifier import Classifier
 from tacit.model.doctor import CHECKS, Finding, examine
+from tacit.training.finetune.backbone import open_tokenizer
 
 FAMILIES = ("qwen3", "llama")
 
@@ -177,6 +180,21 @@ def test_a_value_of_another_type_is_a_finding(fault: str, healthy: dict[str, Pat
     assert told in failed(folder)[check].found
 
 
+@pytest.mark.parametrize("longest", ["long", "256", [256], True])
+def test_a_longest_text_that_is_no_number_is_a_finding(
+    longest: Any, healthy: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["qwen3"], folder)
+    edit("tokenizer_config.json", model_max_length=longest)(folder)
+    found = failed(folder)["loads"].found
+    assert f"model_max_length is {longest!r}" in found and "\n" not in found
+    with pytest.raises(ModelError, match=r"model_max_length is .*, expected a number of tokens"):
+        Classifier.open(folder)
+    with pytest.raises(ConfigError, match=r"its tokenizer does not load .model_max_length is"):
+        open_tokenizer(str(folder))
+
+
 def test_a_family_of_another_type_is_a_finding(healthy: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "rm"
     shutil.copytree(healthy["qwen3"], folder)
@@ -209,6 +227,18 @@ def test_a_fault_is_named_by_exactly_its_check(
 def test_every_check_has_a_broken_copy_or_a_test_of_its_own() -> None:
     judged = {check for check, _, _ in BROKEN.values()} | {"adapter-head", "normalisation"}
     assert len(judged) == len(CHECKS)
+
+
+def test_padding_that_stands_for_unknown_words_is_told(healthy: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["llama"], folder)
+    text = (folder / "tokenizer.json").read_text()
+    whole = json.loads(text)
+    whole["model"] = {"type": "WordLevel", "vocab": whole["model"]["vocab"], "unk_token": "<|pad|>"}
+    (folder / "tokenizer.json").write_text(json.dumps(whole))
+    found = failed(folder)["pad-token"]
+    assert f"pad_token_id is {PAD}, which the tokenizer writes for words that it does not know" in found.found
+    assert "at the end of an answer are not read" in found.why and "padding alone" in found.mend
 
 
 def test_pad_as_eos_is_told_with_the_two_scores_it_leads_to(healthy: dict[str, Path], tmp_path: Path) -> None:

@@ -88,6 +88,12 @@ def test_several_signals_of_both_polarities() -> None:
         (lambda X, y: (X[:, 0], y), "expected \\[N, D\\]"),
         (lambda X, y: (X, y * 2.0), "expected 0, 1 or NaN"),
         (lambda X, y: (X, ["yes"] * len(X)), "signals: .*expected numbers"),
+        (lambda X, y: (X, "yes"), "signals: .*expected numbers"),
+        (lambda X, y: (X, 1.0), r"signals have shape \(\), expected \[B\] or \[B, K\]"),
+        (lambda X, y: (X, None), r"signals have shape \(\), expected"),
+        (lambda X, y: (X[:, :0], y), r"X has shape \(300, 0\), expected \[N, D\] with one column at least"),
+        (lambda X, y: ([[1.0, 2.0], [3.0]], y), "X: .*expected numbers"),
+        (lambda X, y: (X * 1j, y), "X holds complex128, expected numbers"),
         (lambda X, y: (X, np.zeros((2, len(X), 1))), "expected \\[N\\] or"),
         (lambda X, y: ([["a", "b"]] * len(X), y), "X: .*expected numbers"),
         (
@@ -99,8 +105,35 @@ def test_several_signals_of_both_polarities() -> None:
 def test_wrong_arrays_are_refused_with_their_place(change: object, message: str) -> None:
     X, y, _ = world()
     bad_X, bad_y = change(X, y)  # type: ignore[operator]
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as refused:
         HeadEstimator(Naive(), QUICK).fit(bad_X, bad_y)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("polarity", [1, None])
+def test_a_polarity_that_is_no_list_is_refused(polarity: Any) -> None:
+    X, y, _ = world()
+    with pytest.raises(DataError, match=r"^polarity is .*, expected \+1 or -1 for each signal[^\n]*$"):
+        HeadEstimator(Naive(), QUICK).fit(X, y, polarity=polarity)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1, 2], r"sample_weight has shape \(2,\), X has 300 rows; expected one weight per row"),
+        (np.ones((300, 1)), r"sample_weight has shape \(300, 1\)"),
+        (1.0, r"sample_weight has shape \(\)"),
+        (["heavy"] * 300, "sample_weight: .*; expected numbers"),
+        ([1.0, np.nan, *[1.0] * 298], "sample_weight, row 1: found nan, expected a number from 0"),
+        ([1.0, 1.0, -2.0, *[1.0] * 297], "sample_weight, row 2: found -2, expected a number from 0"),
+        (np.zeros(300), "sample_weight is 0 in all rows with a label"),
+    ],
+)
+def test_a_score_refuses_weights_that_are_not_one_number_per_row(weight: Any, message: str) -> None:
+    X, y, _ = world()
+    model = HeadEstimator(Naive(), QUICK).fit(X, y)
+    with pytest.raises(DataError, match=f"^{message}[^\n]*$"):
+        model.score(X, y, sample_weight=weight)
 
 
 def test_half_precision_features_are_taken_as_they_are() -> None:
@@ -268,10 +301,11 @@ def test_what_the_caller_knows_is_kept_although_the_stage_runs_for_the_rest() ->
         ({"flip_rate": 1.5}, DataError, "flip_rate, row 0: found 1.5, expected a probability from 0 to 1"),
         ({"clicked": 7}, DataError, "clicked, row 0: found 7"),
         ({"rho01": 0.6, "rho10": 0.4}, IdentificationError, "add up to 1, expected less"),
+        ([0.5], ConfigError, r"nuisances is \[0\.5\] .list., expected numbers by name"),
     ],
 )
 def test_nuisances_that_cannot_be_are_refused(
-    nuisances: dict[str, object], error: type[Exception], message: str
+    nuisances: object, error: type[Exception], message: str
 ) -> None:
     X, y, _ = world()
     with pytest.raises(error, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,9 @@ import tacit
 from finetune_world import clicks_log, rated_log, texts
 from tacit import methods
 from tacit.data import FeedbackLog, Roles, Signal
-from tacit.errors import ConfigError, DegenerateDataError
+from tacit.errors import ConfigError, DataError, DegenerateDataError
 from tacit.finetuning import describe, feedback_trainer
+from tacit.methods import SARIPW, ElkanNoto
 from tacit.model import FineTunedRewardModel
 from tacit.model.export import export
 from tacit.training.finetune import FeedbackRewardConfig, FeedbackRewardTrainer
@@ -321,6 +323,32 @@ def test_what_cannot_be_is_one_line(base: Path, tmp_path: Path, change: dict[str
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("package", "knob"),
+    [
+        ("wandb", {"report_to": "wandb"}),
+        ("deepspeed", {"deepspeed": "zero2.json"}),
+        ("liger_kernel", {"use_liger_kernel": True}),
+        ("bitsandbytes", {"optim": "adamw_bnb_8bit"}),
+    ],
+)
+def test_a_knob_that_wants_a_package_that_is_missing_is_one_line(
+    base: Path, tmp_path: Path, package: str, knob: dict[str, Any]
+) -> None:
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(ConfigError, match=f"^args: [^\n]*{package.replace('_', '-')}[^\n]*$"):
+        tacit.finetune(clicks_log(60), str(base), method="naive", args=knobs(tmp_path, **knob))
+
+
+def test_an_optimiser_that_refuses_its_arguments_is_one_line(base: Path, tmp_path: Path) -> None:
+    args = knobs(tmp_path, optim="sgd", optim_args="nesterov=1")
+    trainer = feedback_trainer(clicks_log(60), str(base), method="naive", args=args)
+    trainer.get_optimizer_cls_and_kwargs = lambda *_: (torch.optim.SGD, {"lr": 0.1, "nesterov": True})
+    with pytest.raises(ConfigError, match=r"^args: Nesterov momentum requires a momentum[^\n]*$"):
+        trainer.create_optimizer()
+
+
 def test_a_log_without_a_positive_is_refused_before_the_model_is_opened(tmp_path: Path) -> None:
     log = clicks_log()
     silent = log.take([i for i, value in enumerate(log.column("copied")) if value == 0])
@@ -344,6 +372,49 @@ def test_a_known_propensity_may_be_a_column_of_the_dataset(base: Path, tmp_path:
     args = FeedbackRewardConfig(**knobs(tmp_path, method="ips", nuisances={"p": "shown_share"}))
     trainer = FeedbackRewardTrainer(str(base), args=args, train_dataset=log)
     assert trainer.observations.columns["p"].min() == pytest.approx(0.4, abs=0.02)
+
+
+@pytest.mark.parametrize(("key", "name"), [("causal_ips", "rho01"), ("upu", "prior")])
+def test_a_column_of_what_is_one_number_for_the_log_holds_that_number_in_each_row(
+    base: Path, tmp_path: Path, key: str, name: str
+) -> None:
+    log = rated_log() if key == "causal_ips" else clicks_log()
+    stated = {"p": 0.6, "rho10": 0.1} if key == "causal_ips" else {}
+    args = FeedbackRewardConfig(**knobs(tmp_path, method=key, nuisances={**stated, name: "stated"}))
+    varied = with_column(log, "stated", np.where(np.arange(len(log)) < 3, 0.4, 0.5))
+    with pytest.raises(
+        DataError, match=f"'stated' .nuisance {name}. holds 0.4.* in row 0 and 0.5 in row"
+    ) as refused:
+        FeedbackRewardTrainer(str(base), args=args, train_dataset=varied)
+    assert "\n" not in str(refused.value)
+    alike = with_column(log, "stated", np.full(len(log), 0.4))
+    trainer = FeedbackRewardTrainer(str(base), args=args, train_dataset=alike)
+    assert trainer.observations.columns[name].tolist() == pytest.approx([0.4])
+    with pytest.raises(
+        DataError, match=f"nuisance {name} is 0.4 in the training log and 0.5 in the one that judges"
+    ):
+        other = with_column(log, "stated", np.full(len(log), 0.5))
+        FeedbackRewardTrainer(str(base), args=args, train_dataset=alike, eval_dataset=other)
+
+
+def test_what_is_estimated_for_the_trainer_is_not_taken_for_known(base: Path, tmp_path: Path) -> None:
+    for method, given in ((SARIPW(e_max=0.7), None), (ElkanNoto(), {"prior": 0.6})):
+        trainer = feedback_trainer(
+            clicks_log(120),
+            str(base),
+            method=method,
+            args=knobs(tmp_path),
+            nuisances=given,
+            encoder="hashing:8",
+        )
+        (read,) = {"e", "prior", "frequency"} & {
+            name for s in method.stages(trainer.observations) for name in s.makes
+        }
+        assert read in trainer.observations.columns
+    with pytest.raises(ConfigError, match=r"e_max is 0\.7, which scales an estimated e"):
+        feedback_trainer(
+            clicks_log(120), str(base), method=SARIPW(e_max=0.7), args=knobs(tmp_path), nuisances={"e": 0.5}
+        )
 
 
 def test_several_signals_of_both_polarities_reach_the_gate(base: Path, tmp_path: Path) -> None:

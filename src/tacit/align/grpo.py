@@ -190,13 +190,10 @@ def _arguments(trl: Any, config: AlignConfig) -> Any:
 
 def _made(kind: Any, what: str, **options: Any) -> Any:
     """Call a class of TRL; what it refuses, or a package or model that it cannot open, becomes one line."""
-    from tacit.features.transformer import LOADING_ERRORS
+    from tacit.features.transformer import refused_in_one_line
 
-    try:
+    with refused_in_one_line(what):
         return kind(**options)
-    except LOADING_ERRORS as error:
-        message = " ".join(str(error).split()).removeprefix("GRPOConfig.__init__() ")
-        raise ConfigError(f"{what}: {message}") from error
 
 
 def _tokenizer(policy: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tacit.errors import DataError
+from tacit.errors import DataError, shown
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,20 @@ class Chat:
         return next((i for i in known if i is not None), 0)
 
 
+def checked_tokenizer(tokenizer: Any) -> Any:
+    """The tokenizer itself.
+
+    Raises:
+        ValueError: its longest text is no number, with which transformers would compare every text.
+    """
+    longest = tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int | float):
+        raise ValueError(
+            f"model_max_length is {shown(longest)}, expected a number of tokens in tokenizer_config.json"
+        )
+    return tokenizer
+
+
 def reach(config: Any, tokenizer: Any, most: int | None = None) -> int:
     """Longest text that a model's positions allow; RoBERTa's family counts them from the padding id on."""
     unbounded = 1 << 20
@@ -122,22 +136,36 @@ def _wrapping(tokenizer: Any) -> tuple[str, str]:
 _PADDING = ("<|finetune_right_pad_id|>", "<|endoftext|>", "<|pad|>", "[PAD]", "<pad>", "<unk>")
 
 
-def give_padding(tokenizer: Any, model: Any = None) -> bool:
-    """Give a tokenizer a padding token that is not its end token; returns whether anything changed.
+_RARE = "\u2603 \ua66e \U00012000 \U0001fae8 zqxj"
+"""Snowman, an old letter, cuneiform, a late emoji, no word: what a vocabulary without bytes does not know."""
 
-    A classifier reads the right-most token that is not padding. Where padding is the end token it reads another one
-    than vLLM, SGLang and OpenRLHF do.
+
+def stands_in_texts(tokenizer: Any, token: int | None) -> bool:
+    """Whether ordinary text turns into this token: that of unknown words does, unless they become bytes."""
+    return (
+        token is not None and token in tokenizer(_RARE, add_special_tokens=False, verbose=False)["input_ids"]
+    )
+
+
+def give_padding(tokenizer: Any, model: Any = None) -> bool:
+    """Give a tokenizer a padding token that ends nothing and stands in no text; returns whether anything changed.
+
+    A classifier reads the right-most token that is not padding, whatever the attention mask says. Where padding is the
+    end token it reads another one than vLLM, SGLang and OpenRLHF do; where it is the token for unknown words, it does
+    not read those at the end of an answer. The tokenizer's own padding is kept if it is neither; else a token that is
+    there to spare is taken, else one is added.
 
     Args:
         tokenizer: from transformers.
         model: whose configuration follows, and whose embeddings grow where the vocabulary has no token to spare.
     """
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
-    changed = pad is None or pad == eos
+    changed = pad is None or pad == eos or stands_in_texts(tokenizer, pad)
     if changed:
         known = tokenizer.get_vocab()
         taken = {tokenizer.eos_token, tokenizer.bos_token}
-        spare = next((token for token in _PADDING if token in known and token not in taken), None)
+        fit = (token for token in _PADDING if token in known and token not in taken)
+        spare = next((token for token in fit if not stands_in_texts(tokenizer, known[token])), None)
         if spare is None:
             tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
         else:

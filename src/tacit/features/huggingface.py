@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit.errors import ConfigError
-from tacit.features.chat import Chat, reach
+from tacit.features.chat import Chat, checked_tokenizer, reach
 from tacit.features.encoder import Precision, join_messages
 from tacit.features.sentences import sentence_settings
 from tacit.features.transformer import TransformerEncoder, one_line, quiet_transformers
@@ -43,7 +43,9 @@ def load_huggingface(spec: str, precision: Precision | None = None) -> Transform
     with quiet_transformers():
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            tokenizer = checked_tokenizer(
+                AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            )
         except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
             raise ConfigError(f"encoder {spec!r}: transformers cannot read it: {one_line(error)}") from error
     if getattr(config, "is_encoder_decoder", False):

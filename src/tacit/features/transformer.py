@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from safetensors import SafetensorError
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, TacitError
 from tacit.features.batching import BATCH_TOKENS, pad, plan_for
 from tacit.features.encoder import Precision, clean_texts
 from tacit.features.packing import FAMILIES, attend_within_texts, bins, pack
@@ -260,6 +261,32 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(level)
         if had_bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def refused_in_one_line(what: str, errors: tuple[type[Exception], ...] = LOADING_ERRORS) -> Iterator[None]:
+    """Knobs that another library refuses, or that want a package that is not installed, become one line.
+
+    Args:
+        what: where the knobs stand, for the message.
+        errors: what is taken for a refusal; errors of the house pass as they are.
+
+    Raises:
+        ConfigError: the library refused.
+
+    Example:
+        >>> with refused_in_one_line("args"):
+        ...     raise ImportError("wandb is not installed\\n  run pip install wandb")
+        Traceback (most recent call last):
+        tacit.errors.ConfigError: args: wandb is not installed run pip install wandb
+    """
+    try:
+        yield
+    except TacitError:
+        raise
+    except errors as error:
+        message = re.sub(r"^\w+\.__init__\(\) ", "", " ".join(str(error).split())) or type(error).__name__
+        raise ConfigError(f"{what}: {message}") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from tacit.methods.method import Head, Level, Logits, Method, Setting
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import centring, pair_loss
 from tacit.methods.pairs import in_contrast, pairs_within, refuse_unpaired, require_groups
+from tacit.methods.parameters import refuse_negative
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class BradleyTerry(Method):
     citation: ClassVar[str] = (
         "Bradley & Terry, Biometrika 1952; Ouyang et al., NeurIPS 2022, arXiv 2203.02155"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, centring=self.centring)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0."""

@@ -14,8 +14,9 @@ from tacit.methods.labels import (
     inverse_propensity,
     self_normalised,
 )
-from tacit.methods.method import Claim, Logits, Stage, refuse_clip
+from tacit.methods.method import Claim, Logits, Stage
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_selection_clip
 from tacit.methods.primitives import bce
 from tacit.methods.stages import Selection
 
@@ -59,7 +60,7 @@ class CausalIPS(NoiseCorrected):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_clip(self.key, self.clip)
+        refuse_selection_clip(self.key, self.clip)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """Propensity; and the noisy surrogate unless both rates are known."""

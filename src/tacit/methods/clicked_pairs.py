@@ -14,6 +14,7 @@ from torch import Tensor
 from tacit.methods.method import Head, Level, Method, Stage, refuse_complaints
 from tacit.methods.observations import Observations
 from tacit.methods.pairs import Pairs, in_company, in_contrast, pairs_within, refuse_unpaired, require_groups
+from tacit.methods.parameters import refuse_e_max, refuse_scaled_and_known
 from tacit.methods.stages.exposure import Exposure
 
 NEVER = 1e-6
@@ -57,9 +58,19 @@ class WeightedPairs(ClickedPairs):
 
     not_identified: ClassVar[str] = "an additive constant, and one per prompt; e from the signal alone"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_e_max(self.key, self.e_max)
+
     def check(self, obs: Observations) -> None:
-        """A positive signal, of which e is the propensity; some prompt has a clicked and a silent answer."""
+        """A positive signal, of which e is the propensity; some prompt has a clicked and a silent answer.
+
+        Raises:
+            DegenerateDataError: there is none.
+            ConfigError: e is supplied and to be scaled as well.
+        """
         refuse_complaints(self.key, obs)
+        refuse_scaled_and_known(self.key, self.e_max, obs.columns)
         super().check(obs)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from tacit.methods.co_teaching import CoTeaching
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import log_sigmoid
 
 
@@ -38,6 +39,10 @@ class CoDis(CoTeaching):
 
     key: ClassVar[str] = "codis"
     citation: ClassVar[str] = "Xia, Han, Zhan, Yu, Gong, Gong & Liu, ICCV 2023"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, discrepancy=self.discrepancy)
 
     def bonus(self, f_B: Tensor, g_B: Tensor) -> Tensor:
         """discrepancy·JS [..., B]."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tacit.errors import ConfigError, DataError, IdentificationError
+from tacit.errors import ConfigError, DataError, IdentificationError, shown
 from tacit.methods.method import Method
 from tacit.methods.observations import Observations
 
@@ -36,7 +36,7 @@ def nuisance_columns(
         obs: N rows.
 
     Raises:
-        ConfigError: a name that the method does not read.
+        ConfigError: no mapping, or a name that the method does not read.
         DataError: another length, a value that is not a number, or outside the range of probabilities.
         IdentificationError: rho01 + rho10 ≥ 1.
 
@@ -47,6 +47,8 @@ def nuisance_columns(
         >>> nuisance_columns({"e": [0.5, 0.25], "relevance": 0.5}, UPL(), obs)
         {'e': tensor([0.5000, 0.2500]), 'relevance': tensor([0.5000])}
     """
+    if nuisances is not None and not isinstance(nuisances, Mapping):
+        raise ConfigError(f"nuisances is {shown(nuisances)}, expected numbers by name, such as {{'p': 0.5}}")
     given = dict(nuisances or {})
     read = names_read(method, obs) if given else ()
     columns = {}

@@ -13,6 +13,7 @@ from tacit.methods.method import Head, Level, Logits, Method, Stage, refuse_comp
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
 from tacit.methods.pairs import in_company, pairs_within, refuse_unpaired, require_groups
+from tacit.methods.parameters import refuse_weightless
 from tacit.methods.stages.strata import DP, HE, HU, UN, Strata
 
 _ORDER = ((DP, HE), (UN, HE), (HU, UN))
@@ -61,9 +62,10 @@ class CounterIF(Method):
     citation: ClassVar[str] = "Zhou, Yao, Li, Gong, Counterfactual implicit feedback modeling, NeurIPS 2025"
 
     def __post_init__(self) -> None:
-        """Refuse shares that overlap."""
+        """Refuse shares that overlap, and weights below 0 or of nothing."""
         super().__post_init__()
         Strata(self.exposed, self.unexposed)
+        refuse_weightless(self.key, point=self.point, pair=self.pair)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0."""

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from tacit.errors import ConfigError
 from tacit.methods.clicked_pairs import WeightedPairs, unbiased_weights
-from tacit.methods.method import Claim, Logits, refuse_clip
+from tacit.methods.method import Claim, Logits
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
+from tacit.methods.parameters import refuse_clip
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tacit.errors import ConfigError
 from tacit.methods.explicit import Explicit
 from tacit.methods.labels import observed
 from tacit.methods.method import Level, Logits
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import bce, log_sigmoid
 
 _ABSENT = -1e9
@@ -53,9 +53,7 @@ class CVIB(Explicit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, weight in (("alpha", self.alpha), ("gamma", self.gamma)):
-            if not weight >= 0:
-                raise ConfigError(f"method {self.key}: {name} is {weight!r}, expected a weight of 0 or more")
+        refuse_negative(self.key, alpha=self.alpha, gamma=self.gamma)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """o·bce(f, r) + alpha·C + gamma·o·h/mean(o) [..., B]."""

@@ -12,6 +12,7 @@ from tacit.errors import ConfigError
 from tacit.methods.method import Level, Logits, Setting
 from tacit.methods.noisy_labels import NoisyLabels, eligible, mean_over
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import bce, log_sigmoid
 from tacit.methods.two_gaussians import low_posterior
 
@@ -77,6 +78,7 @@ class DivideMix(NoisyLabels):
             raise ConfigError(
                 f"method {self.key}: temperature is {self.temperature}, expected a number above 0"
             )
+        refuse_negative(self.key, unlabelled=self.unlabelled, balance=self.balance)
 
     def refresh(self, logits: Logits, obs: Observations) -> dict[str, Tensor]:
         """`clean` [M, N] for the first network, made by the second; `clean2` the other way; `label_rate` [M, 1]."""

@@ -8,11 +8,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from tacit.errors import ConfigError
 from tacit.methods.latent import implicit_nll
 from tacit.methods.method import Claim, Level, Logits, Stage
 from tacit.methods.observations import Observations
-from tacit.methods.positive_unlabelled import PositiveUnlabelled, check_known_prior
+from tacit.methods.parameters import refuse_prior
+from tacit.methods.positive_unlabelled import (
+    PositiveUnlabelled,
+    check_known_prior,
+    refuse_prior_and_frequency,
+)
 from tacit.methods.primitives import bce
 from tacit.methods.stages.prior import Prior, PriorRule
 
@@ -55,6 +59,10 @@ class ElkanNoto(PositiveUnlabelled):
         "Elkan, Noto, Learning classifiers from only positive and unlabeled data, KDD 2008, doi 10.1145/1401890.1401920"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_prior(self.key, self.prior)
+
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The signal's own classifier, and c."""
         makes = ("clicked", "frequency") if self.mode == "weight" else ("frequency",)
@@ -70,10 +78,7 @@ class ElkanNoto(PositiveUnlabelled):
         """
         super().check(obs)
         check_known_prior(self.key, self.prior, obs)
-        if "frequency" in obs.columns and (self.prior is not None or "prior" in obs.columns):
-            raise ConfigError(
-                "elkan_noto: prior and frequency are both given, and each follows from the other; expected one of them"
-            )
+        refuse_prior_and_frequency(self.key, self.prior, obs)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """bce(f, P(r*=1 | y, x)), or −log P(y) [..., B]."""

@@ -13,6 +13,7 @@ from tacit.errors import ConfigError
 from tacit.methods.method import Level, Logits, Setting
 from tacit.methods.noisy_labels import NoisyLabels
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_weightless
 from tacit.methods.primitives import log_sigmoid
 
 
@@ -55,6 +56,7 @@ class EpsSoftmax(NoisyLabels):
         super().__post_init__()
         if not self.m >= 0:
             raise ConfigError(f"method {self.key}: m is {self.m}, expected 0 or more")
+        refuse_weightless(self.key, alpha=self.alpha, beta=self.beta)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """alpha·(−log P̃_r) + beta·2(1 − P_r) [..., B]."""

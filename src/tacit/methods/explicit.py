@@ -13,6 +13,7 @@ from tacit.methods.labels import refuse_unlabelled
 from tacit.methods.method import Head, Level, Method, Setting, Stage
 from tacit.methods.nuisances.rates import NoiseRates
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_quantile
 from tacit.methods.stages import Surrogate
 from tacit.methods.stages.surrogate import NoiseRule
 
@@ -60,6 +61,7 @@ class NoiseCorrected(Explicit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_quantile(self.key, self.quantile)
         for name in ("rho01", "rho10"):
             rate = getattr(self, name)
             if rate is not None and not 0 <= rate < 1:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tacit.methods.method import Level, Stage
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_e_max, refuse_scaled_and_known
 from tacit.methods.positive_unlabelled import PositiveUnlabelled
 from tacit.methods.stages.exposure import Exposure
 
@@ -29,6 +30,15 @@ class ExposureWeighted(PositiveUnlabelled):
         "and above the clip"
     )
     not_identified: ClassVar[str] = "e from the signal alone: its level, and without context its shape"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_e_max(self.key, self.e_max)
+
+    def check(self, obs: Observations) -> None:
+        """Positives and silence, and a propensity that is either supplied or scaled."""
+        super().check(obs)
+        refuse_scaled_and_known(self.key, self.e_max, obs.columns)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The label propensity."""

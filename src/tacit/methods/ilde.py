@@ -11,6 +11,7 @@ from torch import Tensor
 from tacit.methods.method import Level, Logits, Setting
 from tacit.methods.noisy_labels import NoisyLabels
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import bce
 
 
@@ -50,6 +51,10 @@ class ILDE(NoisyLabels):
     citation: ClassVar[str] = (
         "Liao, Hu, Xie & Xia, IJCV 2025, arXiv 2212.08380; reconstructed from its abstract"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, lam=self.lam)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """bce(f, r) + lam·bce(f, L_1) after the warm-up [..., B]."""

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from tacit.methods.explicit import Explicit
 from tacit.methods.labels import inverse_propensity, snips_bce
-from tacit.methods.method import Claim, Logits, Stage, refuse_clip
+from tacit.methods.method import Claim, Logits, Stage
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_selection_clip
 from tacit.methods.primitives import bce
 from tacit.methods.stages import Selection
 
@@ -43,7 +44,7 @@ class IPS(Explicit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_clip(self.key, self.clip)
+        refuse_selection_clip(self.key, self.clip)
 
     def stages(self, obs: Observations) -> tuple[Stage, ...]:
         """The propensity."""

@@ -8,10 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.methods.method import Head, Level, Logits, Method, Setting, Stage, refuse_clip
+from tacit.methods.method import Head, Level, Logits, Method, Setting, Stage
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import centring, pair_loss
 from tacit.methods.pairs import Pairs, in_contrast, pairs_within, refuse_unpaired, require_groups
+from tacit.methods.parameters import refuse_negative, refuse_selection_clip
 from tacit.methods.stages.selection import Selection
 
 
@@ -56,7 +57,8 @@ class IPSBT(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_clip(self.key, self.clip)
+        refuse_selection_clip(self.key, self.clip)
+        refuse_negative(self.key, centring=self.centring)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0."""

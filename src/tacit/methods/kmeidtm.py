@@ -12,6 +12,7 @@ from tacit.methods.labels import forward_nll
 from tacit.methods.method import Head, Level, Logits, Setting
 from tacit.methods.noisy_labels import NoisyLabels, eligible
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import bce, logit
 
 _EVERY = 10
@@ -67,6 +68,10 @@ class KMEIDTM(NoisyLabels):
         "noise rates per response from one label each: the level is nominal; selection"
     )
     citation: ClassVar[str] = "Cheng et al., CVPR 2022, arXiv 2206.02791"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, lam=self.lam)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """The reward, and both transition logits from rates of .1."""

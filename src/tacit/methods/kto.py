@@ -55,7 +55,7 @@ class KTO(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, value in (("beta", self.beta), ("desirable", self.desirable)):
-            if value is not None and not 0 < value < float("inf"):
+            if value is not None and not value > 0:
                 raise ConfigError(f"method kto: {name} is {value}, expected a number above 0")
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:

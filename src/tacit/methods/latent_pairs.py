@@ -8,12 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.errors import ConfigError, DegenerateDataError
+from tacit.errors import DegenerateDataError
 from tacit.methods.exchanged import Patterns, exchanged_nll, patterns
 from tacit.methods.latent_ml import LatentML
 from tacit.methods.method import Logits
 from tacit.methods.observations import Observations
 from tacit.methods.pairs import in_contrast, pairs_within, require_groups
+from tacit.methods.parameters import refuse_negative
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ class LatentPairs(LatentML):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.weight < float("inf"):
-            raise ConfigError(f"method latent_pairs: weight is {self.weight}, expected a number from 0")
+        refuse_negative(self.key, weight=self.weight)
 
     def check(self, obs: Observations) -> None:
         """As `latent_ml`; and some prompt has answers of which the signals differ."""

@@ -11,11 +11,13 @@ from dataclasses import dataclass, fields
 from types import UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tacit.errors import ConfigError, DegenerateDataError, shown
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import require_number
 
 View = Literal["reward", "propensity", "all", "context", "prompt", "length", "none"]
 Claim = Literal["none", "clean_risk", "clean_squared", "clean_pairs", "consistent"]
@@ -111,6 +113,10 @@ class Method:
         hints = get_type_hints(type(self))
         for field in fields(self):
             value, allowed = getattr(self, field.name), _choices(hints[field.name])
+            if isinstance(value, np.generic):  # parameters go into JSON
+                value = value.item()
+                object.__setattr__(self, field.name, value)
+            require_number(self.key, field.name, value, hints[field.name])
             if allowed and not any(type(value) is type(choice) and value == choice for choice in allowed):
                 raise ConfigError(
                     f"method {self.key}: {field.name} is {value!r}, expected one of "
@@ -266,16 +272,6 @@ def refuse_complaints(key: str, obs: Observations) -> None:
             f"{key}: found negative signals alone, of which a like would be the absence; it takes a signal for a sure "
             "like and silence for no evidence, expected a positive signal; use method latent_ml, which reads either"
         )
-
-
-def refuse_clip(key: str, clip: float) -> None:
-    """Raise unless propensities can be clipped there.
-
-    Raises:
-        ConfigError: a clip outside (0, 1].
-    """
-    if not 0 < clip <= 1:
-        raise ConfigError(f"method {key}: clip is {clip!r}, expected a propensity above 0 and at most 1")
 
 
 def mean_rate(value_B: Tensor, known_B: Tensor) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tacit.methods.method import Claim, Logits
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.positive_unlabelled import partial_risks
 from tacit.methods.upu import UPU
 
@@ -42,6 +43,10 @@ class NNPU(UPU):
         "Kiryo, Niu, du Plessis, Sugiyama, Positive-unlabeled learning with non-negative risk estimator, NeurIPS 2017, "
         "arXiv 1703.00593"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, beta=self.beta, gamma=self.gamma)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """Rows of Rp + Rn, or of −γ·Rn (or Rp) for members whose Rn is below −β in this batch [..., B]."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tacit.errors import DataError
+from tacit.errors import DataError, shown
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Observations:
         group_B: int64 [B], the prompt of each row, for methods that compare rows of one prompt; or None.
         columns: nuisances by name, [B], [M, B], or one number per member [M, 1] (or [1]): what earlier stages
             estimated, or what the caller knows. Constants: no gradient flows into them.
-        weight_B: float [B] or [M, B], how much each row counts in averages over the batch; None counts all rows alike.
+        weight_B: float [B] or [M, B], how much each row counts in averages over the batch, from 0; None counts all rows
+            alike. Refused below 0 where they lie on the CPU: reading them elsewhere waits for the device at each step.
         epoch: of training; −1 when rows are judged.
     """
 
@@ -55,6 +58,8 @@ class Observations:
             raise DataError(f"misclick must hold {K} rates or None, found {len(self.misclick)}")
         if (self.gold_B is None) != (self.gold_known_B is None):
             raise DataError("gold and gold_known go together; found only one of them")
+        if self.weight_B is not None and self.weight_B.device.type == "cpu":
+            _refuse_weights(self.weight_B)
 
     @property
     def n_signals(self) -> int:
@@ -73,8 +78,7 @@ class Observations:
 
     def rows(self, index: Tensor) -> Observations:
         """The observations of some rows (int64 index [b])."""
-        return replace(
-            self,
+        return self._derived(
             signals_BK=self.signals_BK.index_select(-2, index),
             visible_BK=self.visible_BK.index_select(-2, index),
             gold_B=_of_rows(self.gold_B, index),
@@ -90,8 +94,7 @@ class Observations:
     def members(self, index: Tensor) -> Observations:
         """The observations of some members; what all members share stays shared."""
         own = self.signals_BK.ndim == 3
-        return replace(
-            self,
+        return self._derived(
             signals_BK=self.signals_BK[index] if own else self.signals_BK,
             visible_BK=self.visible_BK[index] if own else self.visible_BK,
             gold_B=_of_members(self.gold_B, index),
@@ -105,8 +108,7 @@ class Observations:
     def flat(self) -> Observations:
         """The observations of a single member without their leading dimension."""
         own = self.signals_BK.ndim == 3
-        return replace(
-            self,
+        return self._derived(
             signals_BK=self.signals_BK[0] if own else self.signals_BK,
             visible_BK=self.visible_BK[0] if own else self.visible_BK,
             gold_B=_first(self.gold_B),
@@ -117,7 +119,7 @@ class Observations:
 
     def with_columns(self, **columns: Tensor) -> Observations:
         """The same rows with further nuisances; a name that is there already is replaced."""
-        return replace(self, columns={**self.columns, **columns})
+        return self._derived(columns={**self.columns, **columns})
 
     def column(self, name: str) -> Tensor:
         """A nuisance by name.
@@ -172,8 +174,7 @@ class Observations:
         def moved(value: Tensor | None) -> Tensor | None:
             return None if value is None else value.to(device)
 
-        return replace(
-            self,
+        return self._derived(
             signals_BK=self.signals_BK.to(device),
             visible_BK=self.visible_BK.to(device),
             gold_B=moved(self.gold_B),
@@ -185,7 +186,13 @@ class Observations:
 
     def without_gold(self) -> Observations:
         """The same rows with the trusted labels removed."""
-        return replace(self, gold_B=None, gold_known_B=None)
+        return self._derived(gold_B=None, gold_known_B=None)
+
+    def _derived(self, **changes: Any) -> Observations:
+        """The same rows, or some of them: what was checked once holds, and is not read again at every step."""
+        made = copy.copy(self)
+        made.__dict__.update(changes)
+        return made
 
     def signal_rates(self) -> list[float]:
         """P(y_k = 1) over the visible rows (and members) of each signal; 0 where never visible."""
@@ -228,6 +235,22 @@ def concatenate(parts: Sequence[Observations]) -> Observations:
         gold_B=torch.cat(gold) if gold else None,
         gold_known_B=torch.cat(known) if known else None,
     )
+
+
+def _polarities(polarity: Iterable[int]) -> tuple[int, ...]:
+    if not isinstance(polarity, Iterable):
+        raise DataError(f"polarity is {shown(polarity)}, expected +1 or -1 for each signal, such as (1, -1)")
+    return tuple(polarity)
+
+
+def _refuse_weights(weight_B: Tensor) -> None:
+    bad_B = ~(torch.isfinite(weight_B) & (weight_B >= 0))
+    if bad_B.any():
+        at = tuple(torch.nonzero(bad_B)[0].tolist())
+        raise DataError(
+            f"weight_B, row {at[-1]}: found {float(weight_B[at]):g}, expected a number from 0; a row that must not "
+            "count weighs 0"
+        )
 
 
 def _of_rows(value: Tensor | None, index: Tensor) -> Tensor | None:
@@ -276,6 +299,8 @@ def observations(
     """
     if not signals.is_floating_point():
         signals = signals.to(torch.float32)  # integer signals would truncate gold, which takes their dtype
+    if signals.ndim == 0:
+        raise DataError("signals have shape (), expected [B] or [B, K]: one number per row and signal")
     if signals.ndim == 1:
         signals = signals[:, None]
         visible = visible[:, None] if visible is not None else None
@@ -299,7 +324,7 @@ def observations(
     return Observations(
         values,
         shown,
-        tuple(polarity) or (1,) * values.shape[-1],
+        _polarities(polarity) or (1,) * values.shape[-1],
         gold,
         gold_known if gold is not None else None,
         tuple(misclick),

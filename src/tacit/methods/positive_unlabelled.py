@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from tacit.errors import ConfigError
 from tacit.methods.latent import implicit_nll
 from tacit.methods.method import Head, Method, mean_rate, refuse_complaints
 from tacit.methods.nuisances.class_prior import check_prior
@@ -114,6 +115,18 @@ def check_known_prior(key: str, prior: float | None, obs: Observations) -> None:
     value = prior if prior is not None else _column(obs, "prior")
     if value is not None:
         check_prior(value, mean_rate(*obs.any_positive()))
+
+
+def refuse_prior_and_frequency(key: str, prior: float | None, obs: Observations) -> None:
+    """Refuse two numbers of which one would be left unread.
+
+    Raises:
+        ConfigError: the prior and the frequency are both supplied.
+    """
+    if "frequency" in obs.columns and (prior is not None or "prior" in obs.columns):
+        raise ConfigError(
+            f"{key}: prior and frequency are both given, and each follows from the other; expected one of them"
+        )
 
 
 def _column(obs: Observations, name: str) -> float | None:

@@ -12,6 +12,7 @@ from tacit.methods.exposure_model import ExposureModel, posterior
 from tacit.methods.latent import implicit_nll
 from tacit.methods.method import Claim, Level, Logits
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import bce
 
 
@@ -46,6 +47,10 @@ class ReCRecF(ExposureModel):
         "Lin, Zhou, Chen, Feng, Shi, Chen, Li, Wang, ReCRec: reasoning the causes of implicit feedback for debiased "
         "recommendation, ACM TOIS 42(6), 2024, doi 10.1145/3672275"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, lamp=self.lamp)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """The f-step and the g-step in one; heads share no parameter [..., B]."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from tacit.methods.exposure_model import ExposureModel
 from tacit.methods.method import Claim, Level, Logits, View
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.recrec_f import recrec_loss
 
 
@@ -43,6 +44,10 @@ class ReCRecI(ExposureModel):
         "Lin, Zhou, Chen, Feng, Shi, Chen, Li, Wang, ReCRec: reasoning the causes of implicit feedback for debiased "
         "recommendation, ACM TOIS 42(6), 2024, doi 10.1145/3672275"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_negative(self.key, l2=self.l2)
 
     def loss(self, logits: Logits, obs: Observations) -> Tensor:
         """The loss of `recrec_f` with a pull on the activity logits [..., B]."""

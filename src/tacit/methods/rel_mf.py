@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from tacit.methods.exposure_weighted import ExposureWeighted, inverse_exposure
-from tacit.methods.method import Claim, Logits, refuse_clip
+from tacit.methods.method import Claim, Logits
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_clip
 
 _JUDGED_FROM = 0.1
 """Held-out rows are judged with propensities of at least this: a handful of tiny ones would decide alone."""

@@ -12,6 +12,7 @@ from tacit.methods.method import Claim, Head, Level, Logits, Method, Setting
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import centring, flipped_nll, pair_loss, robust_target
 from tacit.methods.pairs import in_contrast, pairs_within, refuse_unpaired, require_groups
+from tacit.methods.parameters import refuse_negative
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class RobustBT(Method):
     citation: ClassVar[str] = "Chowdhury, Kini, Natarajan, ICML 2024, arXiv 2403.00409; Mitchell 2023"
 
     def __post_init__(self) -> None:
-        """Refuse a flip rate that says nothing."""
+        """Refuse a flip rate that says nothing, and a negative weight."""
         super().__post_init__()
         robust_target(self.flip_rate)
+        refuse_negative(self.key, centring=self.centring)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from 0."""

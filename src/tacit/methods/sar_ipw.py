@@ -11,8 +11,9 @@ from torch.nn.functional import softplus
 
 from tacit.methods.exposure_weighted import ExposureWeighted, inverse_exposure
 from tacit.methods.latent import implicit_nll
-from tacit.methods.method import Claim, Logits, refuse_clip
+from tacit.methods.method import Claim, Logits
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_clip
 from tacit.methods.primitives import bce
 
 _ALMOST_ONE = 1 - 1e-6

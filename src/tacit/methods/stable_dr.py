@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.errors import ConfigError
 from tacit.methods.dr_jl import imputation_error
 from tacit.methods.ips import IPS
 from tacit.methods.labels import observed, self_normalised
 from tacit.methods.method import Claim, Head, Logits, mean_rate
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_negative
 from tacit.methods.primitives import bce, logit
 
 _FEWEST = 8
@@ -59,8 +59,7 @@ class StableDR(IPS):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.eta >= 0:
-            raise ConfigError(f"method {self.key}: eta is {self.eta!r}, expected a weight of 0 or more")
+        refuse_negative(self.key, eta=self.eta)
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """Reward from 0, propensity and imputation from the observed rates."""

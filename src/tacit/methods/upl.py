@@ -8,9 +8,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from tacit.methods.clicked_pairs import WeightedPairs, silent_weights
-from tacit.methods.method import Claim, Logits, Stage, refuse_clip
+from tacit.methods.method import Claim, Logits, Stage
 from tacit.methods.observations import Observations
 from tacit.methods.pair_losses import pair_loss
+from tacit.methods.parameters import refuse_clip
 from tacit.methods.stages.exposure import Exposure
 from tacit.methods.stages.relevance import Relevance
 

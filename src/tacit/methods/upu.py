@@ -9,12 +9,14 @@ from torch import Tensor
 
 from tacit.methods.method import Claim, Head, Level, Logits, Stage
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_prior
 from tacit.methods.positive_unlabelled import (
     PositiveUnlabelled,
     check_known_prior,
     partial_risks,
     positives,
     prior_nll,
+    refuse_prior_and_frequency,
     starting_logit,
 )
 from tacit.methods.stages.prior import Prior, PriorRule
@@ -61,6 +63,10 @@ class UPU(PositiveUnlabelled):
         "formulation for learning from positive and unlabeled data, ICML 2015"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_prior(self.key, self.prior)
+
     def heads(self, obs: Observations) -> tuple[Head, ...]:
         """One reward head, from the prior once it is known."""
         return (Head("reward", "reward", (starting_logit(self.prior, obs),)),)
@@ -74,10 +80,12 @@ class UPU(PositiveUnlabelled):
 
         Raises:
             DegenerateDataError: no positive, or nothing but positives.
+            ConfigError: prior and frequency are both given.
             IdentificationError: a known prior is not above the share of rows with a signal.
         """
         super().check(obs)
         check_known_prior(self.key, self.prior, obs)
+        refuse_prior_and_frequency(self.key, self.prior, obs)
 
     def judges(self, obs: Observations) -> Tensor:
         """Rows with a signal: where there is none, the criterion is a constant."""

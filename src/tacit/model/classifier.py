@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tacit.errors import ModelError
 from tacit.features.batching import pad, plan_for
-from tacit.features.chat import Chat, reach
+from tacit.features.chat import Chat, checked_tokenizer, reach
 from tacit.features.transformer import LOADING_ERRORS, one_line, quiet_transformers
 from tacit.progress import progress
 
@@ -50,8 +50,8 @@ class Classifier:
         cuda = torch.cuda.is_available()
         with quiet_transformers():
             try:
-                tokenizer = AutoTokenizer.from_pretrained(
-                    folder, trust_remote_code=False, local_files_only=True
+                tokenizer = checked_tokenizer(
+                    AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
                 )
                 network = AutoModelForSequenceClassification.from_pretrained(
                     folder,

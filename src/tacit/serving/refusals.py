@@ -22,6 +22,9 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure
         self.message = message
         self.headers = dict(headers or {})
 
+    def __reduce__(self) -> tuple[type[Refusal], tuple[int, str, dict[str, str]]]:
+        return type(self), (self.status, self.message, self.headers)
+
     @property
     def body(self) -> bytes:
         """The JSON body."""

@@ -30,6 +30,7 @@ from tacit.testing.trials import refuse, with_nuisances
 
 TOLERANCE = 1e-10
 _CHECK = "check_expectation"
+_NULL = {False: "", True: ", some signals null,"}
 _ACTING = ("propensity", "activity", "exposure", "selection")
 """Heads whose true logit is that of acting, or of giving a label."""
 
@@ -45,6 +46,10 @@ def check_expectation(method: Method, truth: Truth | None = None) -> None:
     Σ P(x)·(σ(f) − r*)². "clean_pairs": of Σ r_i(1−r_j)·softplus(f_j − f_i) over the pairs of a prompt, up to a factor.
     "consistent": no gradient at the true logits. "none": nothing.
 
+    Where signals may be silent it says so too, up to a factor, when further rows have a signal that could not have been
+    recorded (null), in some cells more of them than in others: silence that nobody could have broken is no silence.
+    (Of labels, null is the selection that the first population has already.)
+
     Args:
         method: the estimator.
         truth: for "consistent": true logits of heads other than the reward and those called propensity, activity,
@@ -54,18 +59,20 @@ def check_expectation(method: Method, truth: Truth | None = None) -> None:
     Raises:
         ConformanceError: the claim does not hold.
     """
-    for seed in (0, 1) if method.claims != "none" else ():
+    if method.claims == "none":
+        return
+    for seed, unseen in itertools.product((0, 1), (False,) if "label" in method.needs else (False, True)):
         if method.claims == "clean_pairs":
-            _pairs(method, seed)
+            _pairs(method, seed, unseen=unseen)
         elif method.claims == "consistent":
-            _stationary(method, seed, truth or {})
+            _stationary(method, seed, truth or {}, unseen=unseen)
         else:
-            _clean(method, seed)
+            _clean(method, seed, unseen=unseen)
 
 
-def _clean(method: Method, seed: int) -> None:
+def _clean(method: Method, seed: int, *, unseen: bool) -> None:
     world = population(method, seed)
-    obs, cell_B = outcomes(world)
+    obs, cell_B = outcomes(world, unseen=unseen)
     obs = with_nuisances(method, obs)
     logits = random_by_cell(method, obs, seed)
     logits |= {
@@ -79,16 +86,18 @@ def _clean(method: Method, seed: int) -> None:
         expected_X = world.share_X * (s_X - world.liked_X)
         if method.claims == "clean_squared":
             expected_X = expected_X * 2 * s_X * (1 - s_X)
-        _compare(method, f"gradient of the expected loss by {name!r}", slopes[name], expected_X)
+        what = f"gradient of the expected loss by {name!r}"
+        compare = _compare_shape if unseen else _compare
+        compare(method, what + _NULL[unseen], slopes[name], expected_X)
 
 
-def _stationary(method: Method, seed: int, truth: Truth) -> None:
+def _stationary(method: Method, seed: int, truth: Truth, *, unseen: bool) -> None:
     world = population(method, seed)
-    obs, cell_B = outcomes(world)
+    obs, cell_B = outcomes(world, unseen=unseen)
     obs = with_nuisances(method, obs)
     logits = {head.name: _true_logit(method, head, world, truth) for head in method.heads(obs)}
     for name, slope in _gradients(method, logits, obs, cell_B).items():
-        where = f"gradient of the expected loss by {name!r} at the true logits"
+        where = f"gradient of the expected loss by {name!r} at the true logits{_NULL[unseen]}"
         _compare(method, where, slope, torch.zeros_like(slope))
     elsewhere = {name: value + 0.5 for name, value in logits.items()}
     if all(float(s.abs().max()) < TOLERANCE for s in _gradients(method, elsewhere, obs, cell_B).values()):
@@ -97,8 +106,11 @@ def _stationary(method: Method, seed: int, truth: Truth) -> None:
         )
 
 
-def _pairs(method: Method, seed: int) -> None:
-    """Prompts of two answers; each pair of cells occurs in sixteenths, as often as its two clicks are likely."""
+def _pairs(method: Method, seed: int, *, unseen: bool) -> None:
+    """Prompts of two answers; each pair of cells occurs in sixteenths, as often as its two clicks are likely.
+
+    With `unseen` a third answer whose signal is null stands beside them.
+    """
     generator = torch.Generator().manual_seed(seed)
     quarters_X = torch.randint(1, 4, (CELLS,), generator=generator)
     clicked_X = quarters_X.double() / 4
@@ -110,12 +122,16 @@ def _pairs(method: Method, seed: int) -> None:
     values: list[float] = []
     for i, j in itertools.combinations(range(CELLS), 2):
         for a, b in itertools.product(range(4), range(4)):
-            cells += [i, j]
-            values += [float(a < quarters_X[i]), float(b < quarters_X[j])]
+            cells += [i, j, *([(i + j) % CELLS] if unseen else [])]
+            values += [
+                float(a < quarters_X[i]),
+                float(b < quarters_X[j]),
+                *([float("nan")] if unseen else []),
+            ]
     cell_B = torch.tensor(cells)
     obs = observations(
         torch.tensor(values, dtype=torch.float64),
-        groups=torch.arange(len(cells)) // 2,
+        groups=torch.arange(len(cells)) // (3 if unseen else 2),
         columns=true_columns(world, cell_B),
     )
     obs = with_nuisances(method, obs)
@@ -127,13 +143,8 @@ def _pairs(method: Method, seed: int) -> None:
         risk_XX = (r_X[:, None] * (1 - r_X)) * softplus(f_X[None] - f_X[:, None])
         off = 1 - torch.eye(CELLS, dtype=torch.float64)
         (expected_X,) = torch.autograd.grad((risk_XX * off).sum(), f_X)
-        factor = (slopes[name] * expected_X).sum() / expected_X.square().sum()
-        if float(factor) <= 0:
-            raise refuse(
-                _CHECK, method, f"the pair risk enters with factor {float(factor):.3g}, expected > 0"
-            )
-        what = f"gradient of the expected loss by {name!r}, up to a factor,"
-        _compare(method, what, slopes[name] / factor, expected_X)
+        what = f"gradient of the expected loss by {name!r}{_NULL[unseen]}"
+        _compare_shape(method, what, slopes[name], expected_X)
 
 
 def _true_logit(method: Method, head: Head, world: Population, truth: Truth) -> Tensor:
@@ -170,6 +181,14 @@ def _gradients(
         name: torch.zeros_like(leaves[name]) if slope is None else slope
         for name, slope in zip(leaves, slopes, strict=True)
     }
+
+
+def _compare_shape(method: Method, what: str, found: Tensor, expected: Tensor) -> None:
+    """As `_compare`, up to a positive factor: of rows that count and say nothing, there may be any number."""
+    factor = (found * expected).sum() / expected.square().sum()
+    if float(factor) <= 0:
+        raise refuse(_CHECK, method, f"the risk enters with factor {float(factor):.3g}, expected > 0")
+    _compare(method, f"{what} up to a factor", found / factor, expected)
 
 
 def _compare(method: Method, what: str, found: Tensor, expected: Tensor) -> None:

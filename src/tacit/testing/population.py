@@ -18,6 +18,8 @@ from tacit.methods import Method, Observations, observations
 from tacit.testing.trials import with_nuisances
 
 CELLS = 5
+_UNSEEN = (0.05, 0.4, 0.1, 0.25, 0.3)
+"""How much the rows without a visible signal weigh, by cell; all others together weigh 1."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,15 @@ def population(method: Method, seed: int) -> Population:
     return Population(share_X / share_X.sum(), liked_X, acts_X, rho01, rho10, explicit)
 
 
-def outcomes(world: Population) -> tuple[Observations, Tensor]:
-    """Every outcome as a row, weighed by its probability, with the true columns; and the cell of each row [B]."""
-    rows = []
+def outcomes(world: Population, *, unseen: bool = False) -> tuple[Observations, Tensor]:
+    """Every outcome as a row, weighed by its probability, with the true columns; and the cell of each row [B].
+
+    Args:
+        world: the truth.
+        unseen: beside them a row of each cell whose signal could not have been recorded, in some cells more of them
+            than in others. They say nothing, and leave the truth as it is.
+    """
+    rows = [(x, _UNSEEN[x], float("nan")) for x in range(CELLS)] if unseen else []
     for x in range(CELLS):
         r, acts = float(world.liked_X[x]), float(world.acts_X[x])
         for liked, act in itertools.product((1, 0), (1, 0)):

@@ -94,6 +94,8 @@ class HeadEstimator:
             refuse_unread_gold(self.method)
         config = TrainingConfig.of(self.config)
         X_ND = _matrix("X", X)
+        if X_ND.shape[1] == 0:
+            raise DataError(f"X has shape {X_ND.shape}, expected [N, D] with one column at least")
         N = len(X_ND)
         groups_N = None if groups is None else group_codes(groups, N)
         obs = observations(
@@ -137,7 +139,11 @@ class HeadEstimator:
         return (self.decision_function(X) > 0).astype(np.int64)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy, as scikit-learn's classifiers give it: the share of the known labels [N] that `predict` says."""
+        """Accuracy, as scikit-learn's classifiers give it: the share of the known labels [N] that `predict` says.
+
+        Raises:
+            DataError: no label, or not one per row; weights that are not one number from 0 per row, or all 0.
+        """
         label_N = _numbers("y", y)
         said_N = self.predict(X)
         if label_N.size != said_N.size:
@@ -148,7 +154,7 @@ class HeadEstimator:
         known_N = ~np.isnan(label_N)
         if not known_N.any():
             raise DataError("y holds no label; expected 0 or 1 in a row at least")
-        weight_N = None if sample_weight is None else _numbers("sample_weight", sample_weight)[known_N]
+        weight_N = None if sample_weight is None else _weights(sample_weight, known_N)
         return float(np.average(said_N[known_N] == label_N[known_N], weights=weight_N))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -186,7 +192,7 @@ class HeadEstimator:
             ConfigError: the method scores context, which is not in X.
         """
         if not hasattr(self, "ensemble_"):
-            raise _not_fitted()("this HeadEstimator is not fitted yet; call fit first")
+            raise _not_fitted("this HeadEstimator is not fitted yet; call fit first")
         X_ND = _matrix("X", X)
         if X_ND.shape[1] != self.n_features_in_:
             raise DataError(f"X has {X_ND.shape[1]} columns, the fit had {self.n_features_in_}")
@@ -211,12 +217,37 @@ class HeadEstimator:
         return {"reward": text, "all": both, "propensity": context, "context": context, "length": text}
 
 
+def _not_fitted(message: str) -> DataError:
+    """An error that is ours and scikit-learn's; pickled as this call, since its class is no module's."""
+    return _not_fitted_class()(message)
+
+
 @cache
-def _not_fitted() -> type[DataError]:
-    """A class that is our error and scikit-learn's, made when first needed: importing scikit-learn takes a while."""
+def _not_fitted_class() -> type[DataError]:
+    """Made when first needed: importing scikit-learn takes a while."""
     from sklearn.exceptions import NotFittedError
 
-    return type("NotFitted", (DataError, NotFittedError), {})
+    return type(
+        "NotFitted",
+        (DataError, NotFittedError),
+        {"__reduce__": lambda error: (_not_fitted, error.args), "__module__": __name__},
+    )
+
+
+def _weights(values: Any, known_N: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """What the rows of known label weigh."""
+    weight_N = _numbers("sample_weight", values)
+    if weight_N.shape != known_N.shape:
+        raise DataError(
+            f"sample_weight has shape {weight_N.shape}, X has {known_N.size} rows; expected one weight per row"
+        )
+    bad_N = ~(np.isfinite(weight_N) & (weight_N >= 0))
+    if bad_N.any():
+        row = int(np.argmax(bad_N))
+        raise DataError(f"sample_weight, row {row}: found {weight_N[row]:g}, expected a number from 0")
+    if not weight_N[known_N].any():
+        raise DataError("sample_weight is 0 in all rows with a label; expected one above 0")
+    return weight_N[known_N]
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float32]:
@@ -231,7 +262,12 @@ def _matrix(name: str, values: Any) -> NDArray[np.floating]:
         raise DataError(
             f"{name} is sparse ({type(values).__name__}), expected a dense array: {name}.toarray()"
         )
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}; expected numbers [N, D]") from None
+    if given.dtype.kind in "cmM":  # numpy would drop the imaginary part, or count days
+        raise DataError(f"{name} holds {given.dtype}, expected numbers [N, D]")
     kept = given.dtype in (np.float16, np.float32)  # embeddings stay as they are, and are not held twice
     try:
         matrix = np.ascontiguousarray(given, dtype=given.dtype if kept else np.float32)

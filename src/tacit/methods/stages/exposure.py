@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.errors import ConfigError
 from tacit.methods.exposure_model import ExposureModel
 from tacit.methods.method import Logits
 from tacit.methods.observations import Observations
+from tacit.methods.parameters import refuse_e_max
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,7 @@ class Exposure(ExposureModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.e_max is not None and not 0 < self.e_max <= 1:
-            raise ConfigError(
-                f"e_max is {self.e_max}, expected a probability above 0 and at most 1, or None for e as estimated"
-            )
+        refuse_e_max(self.key, self.e_max)
 
     def reward(self, logits: Logits) -> Tensor:
         """The propensity's logit."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tacit.features.chat import stands_in_texts
 from tacit.features.transformer import one_line
 from tacit.model.doctor.finding import Finding, fails, ok, skipped
 from tacit.model.doctor.patient import Patient, UnreadableError
@@ -39,7 +40,7 @@ def _no_ids(patient: Patient) -> list[str]:
 
 
 def pad_token(patient: Patient) -> Finding:
-    """A padding token that is set and does not end a sequence."""
+    """A padding token that is set, does not end a sequence and stands in no text."""
     if patient.base is None:
         return skipped("pad-token", "the adapter's base, whose config.json names it, is not on this machine")
     wrong = _no_ids(patient)
@@ -68,7 +69,25 @@ def pad_token(patient: Patient) -> Finding:
             "add a token for padding alone, resize the embeddings, set pad_token_id in config.json and the tokenizer's "
             "pad_token to it",
         )
-    return ok("pad-token", f"pad_token_id {pad}" + (", which ends nothing" if patient.is_decoder else ""))
+    if patient.is_decoder and _stands_in_texts(patient, pad):
+        return fails(
+            "pad-token",
+            f"pad_token_id is {pad}, which the tokenizer writes for words that it does not know",
+            "transformers scores the right-most token that is not pad: such words at the end of an answer are not read",
+            "add a token for padding alone, resize the embeddings, set pad_token_id in config.json and the tokenizer's "
+            "pad_token to it",
+        )
+    return ok(
+        "pad-token",
+        f"pad_token_id {pad}" + (", which ends nothing, nor stands in text" if patient.is_decoder else ""),
+    )
+
+
+def _stands_in_texts(patient: Patient, pad: int) -> bool:
+    try:
+        return stands_in_texts(patient.tokenizer, pad)
+    except Exception:  # a tokenizer that does not tokenise: `loads` and `padding` say so
+        return False
 
 
 def _two_readings(patient: Patient, end: int) -> str:

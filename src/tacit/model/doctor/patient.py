@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit.errors import ConfigError
+from tacit.features.chat import checked_tokenizer
 from tacit.features.encoder import join_messages
 from tacit.features.transformer import one_line, quiet_transformers
 
@@ -169,7 +170,9 @@ class Patient:
         source = places[0]
         with quiet_transformers():
             try:
-                return AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+                return checked_tokenizer(
+                    AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+                )
             except Exception as error:  # what a foreign folder raises is not ours to foresee
                 raise UnreadableError(f"the tokenizer does not load: {one_line(error)}") from None
 

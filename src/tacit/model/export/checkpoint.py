@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tacit.errors import ConfigError, ModelError
-from tacit.features.chat import give_padding
+from tacit.features.chat import checked_tokenizer, give_padding
 from tacit.features.transformer import TransformerEncoder, one_line, quiet_transformers
 from tacit.model.classifier import Classifier
 from tacit.model.doctor import Finding, examine
@@ -66,8 +66,8 @@ def classifier_on(encoder: TransformerEncoder, row: Row, dtype: Dtype) -> tuple[
 
     with quiet_transformers():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                encoder.folder, trust_remote_code=False, local_files_only=True
+            tokenizer = checked_tokenizer(
+                AutoTokenizer.from_pretrained(encoder.folder, trust_remote_code=False, local_files_only=True)
             )
             network = AutoModelForSequenceClassification.from_pretrained(
                 encoder.folder,

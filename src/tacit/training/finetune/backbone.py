@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit.errors import ConfigError
-from tacit.features.chat import give_padding, give_template
+from tacit.features.chat import checked_tokenizer, give_padding, give_template
 from tacit.features.transformer import LOADING_ERRORS, one_line, quiet_transformers
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def open_tokenizer(name: str, given: Any = None) -> PreTrainedTokenizerBase:
 
     with quiet_transformers():
         try:
-            return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            return checked_tokenizer(AutoTokenizer.from_pretrained(name, trust_remote_code=False))
         except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
             raise ConfigError(
                 f"model {name!r}: its tokenizer does not load ({one_line(error)}); pass processing_class=…"

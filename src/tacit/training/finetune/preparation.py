@@ -23,7 +23,7 @@ from tacit.training.choose import resolve_method
 from tacit.training.finetune.backbone import open_backbone, open_tokenizer
 from tacit.training.finetune.config import FeedbackRewardConfig, as_mapping
 from tacit.training.finetune.module import FeedbackModule
-from tacit.training.finetune.rows import Rows, observed, rows_of
+from tacit.training.finetune.rows import Rows, as_given, observed, rows_of
 from tacit.training.finetune.side import SIDE_VIEWS, SideFeatures
 from tacit.training.finetune.start import settle
 from tacit.training.log_rows import holdout_groups
@@ -98,7 +98,7 @@ def prepare(
     nuisances = as_mapping(args.nuisances)
     obs = observed(log, chosen, nuisances)
     reward = reward_head(chosen, obs)
-    chosen.check(obs)  # before anything is loaded: a hopeless log is refused at once
+    chosen.check(as_given(obs, nuisances))  # before anything is loaded: a hopeless log is refused at once
     set_seed(args.seed)  # before the head is drawn: one seed, one result
 
     tokenizer = open_tokenizer(

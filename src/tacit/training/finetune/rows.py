@@ -25,6 +25,8 @@ from tacit.training.log_rows import observe
 if TYPE_CHECKING:
     from datasets import Dataset
 
+ESTIMATED = "tacit:{}"
+"""Names of the columns that `tacit.finetune` adds to a log: nuisances that it has estimated, or was given."""
 _CHUNK = 4096  # chats tokenised at a time
 
 
@@ -135,7 +137,8 @@ def resolved(log: FeedbackLog, nuisances: Mapping[str, Any]) -> dict[str, Any]:
         nuisances: by name, a column of the log, or numbers.
 
     Raises:
-        DataError: a column that the log does not have, or that has empty cells.
+        DataError: a column that the log does not have, or that has empty cells, or several numbers where all rows of
+            a log share one.
     """
     given: dict[str, Any] = {}
     for name, source in nuisances.items():
@@ -145,10 +148,27 @@ def resolved(log: FeedbackLog, nuisances: Mapping[str, Any]) -> dict[str, Any]:
                 raise DataError(
                     f"{log.name}: column {source!r} (nuisance {name}) has empty cells, expected a number in each row"
                 )
-            given[name] = values[0] if name in WHOLE_LOG and values else values
+            given[name] = _one_number(log, name, source, values) if name in WHOLE_LOG and values else values
         else:
             given[name] = source
     return given
+
+
+def _one_number(log: FeedbackLog, name: str, source: str, values: Sequence[Any]) -> Any:
+    """The number that all rows share: losses take one of these nuisances for a whole log."""
+    other = next((row for row, value in enumerate(values) if value != values[0]), None)
+    if other is not None:
+        raise DataError(
+            f"{log.name}: column {source!r} (nuisance {name}) holds {values[0]} in row 0 and {values[other]} in row "
+            f"{other}; expected the same number in all rows, since {name} is one of the whole log"
+        )
+    return values[0]
+
+
+def as_given(obs: Observations, nuisances: Mapping[str, Any]) -> Observations:
+    """The observations without what `tacit.finetune` has estimated: a method's `check` asks what its caller knows."""
+    estimated = {name for name, source in nuisances.items() if source == ESTIMATED.format(name)}
+    return replace(obs, columns={name: obs.columns[name] for name in obs.columns.keys() - estimated})
 
 
 def still_needed(method: Method, obs: Observations) -> list[str]:
@@ -216,4 +236,13 @@ def _joined(first: Observations, second: Observations) -> Observations:
     if first.group_B is not None and second.group_B is not None:
         second = replace(second, group_B=second.group_B + int(first.group_B.max()) + 1)
     shared = {name: value for name, value in first.columns.items() if value.shape[-1] == 1}
+    apart = [
+        name for name in shared.keys() & set(WHOLE_LOG) if not torch.equal(shared[name], second.columns[name])
+    ]
+    if apart:
+        name = min(apart)
+        raise DataError(
+            f"nuisance {name} is {float(shared[name]):g} in the training log and {float(second.columns[name]):g} in "
+            "the one that judges it; expected the same number in both"
+        )
     return concatenate([first, second]).with_columns(**shared)

@@ -21,6 +21,7 @@ from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, Trainer
 
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError
+from tacit.features.transformer import refused_in_one_line
 from tacit.methods import Method, Observations
 from tacit.training.finetune.checkpoints import last_complete
 from tacit.training.finetune.config import FeedbackRewardConfig
@@ -113,18 +114,21 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
         self._further_metrics = compute_metrics
         # kept where the loss is taken, and read when it is logged: reading a number waits for the GPU
         self._told: dict[str, list[Tensor]] = defaultdict(list)
-        super().__init__(
-            model=ready.module,
-            args=args,
-            data_collator=data_collator
-            or FeedbackCollator(int(ready.tokenizer.pad_token_id or 0), rows.side, args.pad_to_multiple_of),
-            train_dataset=rows.data,
-            eval_dataset=rows.held_data,
-            processing_class=ready.tokenizer,
-            compute_metrics=self._judged,
-            callbacks=callbacks,
-            optimizers=optimizers,
-        )
+        with refused_in_one_line("args"):  # a tracker, say, that is not installed
+            super().__init__(
+                model=ready.module,
+                args=args,
+                data_collator=data_collator
+                or FeedbackCollator(
+                    int(ready.tokenizer.pad_token_id or 0), rows.side, args.pad_to_multiple_of
+                ),
+                train_dataset=rows.data,
+                eval_dataset=rows.held_data,
+                processing_class=ready.tokenizer,
+                compute_metrics=self._judged,
+                callbacks=callbacks,
+                optimizers=optimizers,
+            )
         # transformers before 5.19 ask this, not `loss_is_scaled_for_ga`
         self.model_accepts_loss_kwargs = True
         if ready.held_out is not None and args.load_best_model_at_end:
@@ -156,7 +160,8 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
                 )
             resume_from_checkpoint = None if found is None else str(found)
         self._tokens_here = self._tokens_seen = 0
-        return super().train(resume_from_checkpoint, *args, **kwargs)
+        with refused_in_one_line("args", (ImportError,)):  # packages that knobs want are looked for here
+            return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def create_accelerator_and_postprocess(self) -> None:
         """Leave dividing to `compute_loss`, as newer transformers do; in older ones accelerate divides again."""
@@ -281,15 +286,14 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
                     continue
                 own = "backbone." not in name
                 (small if own else large if name in decayed else plain).append(parameter)
-            kind, keywords = self.get_optimizer_cls_and_kwargs(self.args, module)
-            self.optimizer = kind(
-                [
-                    {"params": large, "weight_decay": self.args.weight_decay},
-                    {"params": plain, "weight_decay": 0.0},
-                    {"params": small, "weight_decay": 0.0, "lr": self.args.propensity_learning_rate},
-                ],
-                **keywords,
-            )
+            groups = [
+                {"params": large, "weight_decay": self.args.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+                {"params": small, "weight_decay": 0.0, "lr": self.args.propensity_learning_rate},
+            ]
+            with refused_in_one_line("args"):
+                kind, keywords = self.get_optimizer_cls_and_kwargs(self.args, module)
+                self.optimizer = kind(groups, **keywords)
         return self.optimizer
 
     # ---- judging
