@@ -383,7 +383,7 @@ def test_a_column_of_what_is_one_number_for_the_log_holds_that_number_in_each_ro
     args = FeedbackRewardConfig(**knobs(tmp_path, method=key, nuisances={**stated, name: "stated"}))
     varied = with_column(log, "stated", np.where(np.arange(len(log)) < 3, 0.4, 0.5))
     with pytest.raises(
-        DataError, match=f"'stated' .nuisance {name}. holds 0.4.* in row 0 and 0.5 in row"
+        DataError, match=f"row 4: column 'stated' .nuisance {name}. holds 0.5 and before it 0.4;"
     ) as refused:
         FeedbackRewardTrainer(str(base), args=args, train_dataset=varied)
     assert "\n" not in str(refused.value)

@@ -53,11 +53,11 @@ class Scene:
         if base.roles.gold is None:
             raise DataError(f"{base.name}: the log has no gold; a world needs it: name its column with gold=")
         gold_N = np.asarray(base.table.column(base.roles.gold).to_numpy(), dtype=np.float64)
-        missing = int(np.isnan(gold_N).sum())
-        if missing:
+        missing = np.flatnonzero(np.isnan(gold_N))
+        if len(missing):
             raise DataError(
-                f"{base.name}: {missing} of {len(gold_N)} rows have no gold, expected gold on every row; "
-                f"take() the rows that have it"
+                f"{base.where(int(missing[0]))}: column {base.roles.gold!r} (gold) is missing, expected a number on "
+                f"every row ({len(missing)} of {len(gold_N)} rows have no gold); take() the rows that have it"
             )
         lo, hi = soft or (0.0, 1.0)
         if not 0 <= lo <= hi <= 1:

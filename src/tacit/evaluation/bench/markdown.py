@@ -46,9 +46,9 @@ def markdown(
         f"# Suite `{result.suite}` on {result.data}",
         f"`{command}`",
         f"{facts['rows']:,} answers to {facts['prompts']:,} prompts; a quarter of the prompts is the test set, the "
-        f"same for everyone. {result.seeds} seeds of simulated users on the same texts; encoder {facts['encoder']}; "
-        f"budget of every contender: {facts['budget']}. Intervals: 95 %, {DRAWS} bootstrap draws of test prompts, of "
-        "the mean over seeds; ± is the standard deviation over seeds.",
+        f"same for everyone. {result.seeds} {'seed' if result.seeds == 1 else 'seeds'} of simulated users on the same "
+        f"texts; encoder {facts['encoder']}; budget of every contender: {facts['budget']}. Intervals: 95 %, {DRAWS} "
+        "bootstrap draws of test prompts, of the mean over seeds; ± is the standard deviation over seeds.",
         HONEST + " " + ORACLE,
         _summary(result, table),
     ]

@@ -159,8 +159,8 @@ def _one_number(log: FeedbackLog, name: str, source: str, values: Sequence[Any])
     other = next((row for row, value in enumerate(values) if value != values[0]), None)
     if other is not None:
         raise DataError(
-            f"{log.name}: column {source!r} (nuisance {name}) holds {values[0]} in row 0 and {values[other]} in row "
-            f"{other}; expected the same number in all rows, since {name} is one of the whole log"
+            f"{log.where(other)}: column {source!r} (nuisance {name}) holds {values[other]:g} and before it "
+            f"{values[0]:g}; expected the same number in all rows, since {name} is one of the whole log"
         )
     return values[0]
 
