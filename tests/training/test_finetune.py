@@ -345,6 +345,51 @@ def test_a_knob_that_wants_a_package_that_is_missing_is_one_line(
         tacit.finetune(clicks_log(60), str(base), method="naive", args=knobs(tmp_path, **knob))
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated and will be removed:FutureWarning")
+@pytest.mark.parametrize(
+    ("knob", "said"),
+    [
+        ({"neftune_noise_alpha": "much"}, "neftune_noise_alpha: found 'much', expected a number"),
+        ({"lr_scheduler_type": "cosine_with_min_lr"}, "lr_scheduler_kwargs: One of min_lr"),
+        ({"lr_scheduler_kwargs": {"slope": 1}}, "lr_scheduler_kwargs: .*'slope'"),
+        ({"gradient_checkpointing_kwargs": {"reentrant": True}}, "unknown keyword 'reentrant'"),
+        ({"gradient_checkpointing_kwargs": "no"}, "_checkpointing_kwargs: found 'no'"),
+    ],
+)
+def test_a_knob_that_transformers_refuses_is_one_line(
+    base: Path, tmp_path: Path, knob: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^args: [^\n]*{said}[^\n]*$"):
+        tacit.finetune(clicks_log(60), str(base), method="naive", args=knobs(tmp_path, **knob))
+
+
+class UnreachableError(Exception):
+    """As httpx raises it: a kind of its own."""
+
+
+def test_push_to_hub_without_a_network_is_one_line(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise UnreachableError("Name or service not known")
+
+    monkeypatch.setattr("transformers.Trainer.init_hf_repo", unreachable)
+    with pytest.raises(ConfigError, match=r"^args: push_to_hub: Name or service not known$"):
+        tacit.finetune(clicks_log(60), str(base), method="naive", args=knobs(tmp_path, push_to_hub=True))
+
+
+def test_noise_on_the_embeddings_changes_training_and_not_scoring(base: Path, tmp_path: Path) -> None:
+    def trained(**more: Any) -> np.ndarray:
+        args = knobs(tmp_path / str(len(more)), max_steps=3, **more)
+        return tacit.finetune(clicks_log(60), str(base), method="naive", args=args).score(pairs)
+
+    pairs = [("a b", "c d"), ("a b", "e f")]
+    noisy = trained(neftune_noise_alpha="5")
+    assert np.isfinite(noisy).all()
+    assert not np.allclose(noisy, trained(), atol=1e-6)
+    np.testing.assert_array_equal(noisy, trained(neftune_noise_alpha=5.0))
+
+
 def test_an_optimiser_that_refuses_its_arguments_is_one_line(base: Path, tmp_path: Path) -> None:
     args = knobs(tmp_path, optim="sgd", optim_args="nesterov=1")
     trainer = feedback_trainer(clicks_log(60), str(base), method="naive", args=args)

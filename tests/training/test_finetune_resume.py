@@ -120,7 +120,8 @@ def assert_restored(base: Path, folder: Path, job: str) -> None:
     assert all((value == saved[name]).all() for name, value in trained.items())
 
 
-def test_a_resumed_run_stops_early_where_the_whole_one_did(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", [10, 15])  # 15: killed when all was trained, and nothing saved
+def test_a_resumed_run_stops_early_where_the_whole_one_did(base: Path, tmp_path: Path, last: int) -> None:
     more = settings(str(base), tmp_path / "whole", "full")
     more["args"] |= {"learning_rate": 1e-12, "propensity_learning_rate": 0.0, "patience": 2}  # no progress
     whole = feedback_trainer(clicks_log(), **more)
@@ -128,8 +129,12 @@ def test_a_resumed_run_stops_early_where_the_whole_one_did(base: Path, tmp_path:
     assert whole.state.global_step == 15
     more["args"]["output_dir"] = str(tmp_path / "again")
     again = feedback_trainer(clicks_log(), **more)
-    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-10"))
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{last}"))
     assert again.state.global_step == 15
+    done, same = whole.fitted(), again.fitted()
+    assert done is not None and same is not None
+    for name, value in done.network.state_dict().items():
+        assert torch.equal(value, same.network.state_dict()[name]), name
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
+import torch.utils.checkpoint
 from transformers import TrainingArguments
 
 
@@ -98,6 +100,9 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
     restore_callback_states_from_checkpoint: bool = field(
         default=True, metadata={"help": "A resumed run stops early where the whole one would."}
     )
+    neftune_noise_alpha: float | None = field(
+        default=None, metadata={"help": "Strength of noise on the embeddings in training."}
+    )
     report_to: Any = field(default="none", metadata={"help": "Trackers."})
 
     model_init_kwargs: dict[str, Any] | str | None = field(
@@ -158,6 +163,9 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
             value = getattr(self, name)
             if value is not None and not value >= 1:
                 raise ValueError(f"{name}: found {value}, expected 1 or more")
+        noise: Any = self.neftune_noise_alpha
+        if isinstance(noise, str):
+            self.neftune_noise_alpha = _number("neftune_noise_alpha", noise, whole=False)
         if not 0 <= self.holdout < 1:
             raise ValueError(f"holdout: found {self.holdout}, expected a share from 0 to below 1")
         if self.bf16 is None:
@@ -170,6 +178,8 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
         if str(getattr(self.eval_strategy, "value", self.eval_strategy)) == "no":
             self.load_best_model_at_end = False
         super().__post_init__()
+        for name in ("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs"):  # older, newer
+            _check_checkpointing(name, getattr(self, name, None))
 
 
 def _number(name: str, value: str, *, whole: bool) -> float:
@@ -178,6 +188,21 @@ def _number(name: str, value: str, *, whole: bool) -> float:
     except ValueError:
         raise ValueError(f"{name}: found {value!r}, expected a number") from None
     return int(number) if whole and number.is_integer() else number
+
+
+def _check_checkpointing(name: str, keywords: Any) -> None:
+    """Refuse what `torch.utils.checkpoint.checkpoint` would refuse in the first step."""
+    if keywords is None:
+        return
+    if not isinstance(keywords, Mapping):
+        raise ValueError(f"{name}: found {keywords!r}, expected keywords and their values")
+    known = inspect.signature(torch.utils.checkpoint.checkpoint).parameters.values()
+    allowed = {"preserve_rng_state", *(one.name for one in known if one.kind is one.KEYWORD_ONLY)}
+    unknown = sorted(str(key) for key in keywords.keys() - allowed)
+    if unknown:
+        raise ValueError(
+            f"{name}: unknown keyword {unknown[0]!r}; expected some of {', '.join(sorted(allowed))}"
+        )
 
 
 def as_mapping(value: Mapping[str, Any] | str | None) -> dict[str, Any]:

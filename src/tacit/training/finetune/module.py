@@ -64,6 +64,11 @@ class FeedbackModule(nn.Module):
     def tie_weights(self) -> None:
         """Nothing is tied: a classifier has no output embedding."""
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The backbone's: `neftune_noise_alpha` puts its noise there."""
+        found: nn.Module = self.backbone.get_input_embeddings()
+        return found
+
     def activation_checkpointing_enable(self, *args: Any, **kwargs: Any) -> None:
         """As on the backbone."""
         self.backbone.activation_checkpointing_enable(*args, **kwargs)

@@ -169,10 +169,23 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
         self.accelerator.gradient_accumulation_steps = 1
 
     def _init_training_state(self, *args: Any, **kwargs: Any) -> Any:
-        """The state of the checkpoint, and the tokens that were counted until then."""
-        done = super()._init_training_state(*args, **kwargs)
+        """The state of the checkpoint, and the tokens that were counted until then.
+
+        A run that was killed after it had stopped early has no epoch left: transformers would train one more.
+        """
+        epochs, steps = super()._init_training_state(*args, **kwargs)
         self._tokens_seen = int(self.state.num_input_tokens_seen)
-        return done
+        if self._stopped_early():
+            epochs, steps = max(epochs, self.state.num_train_epochs), 0
+        return epochs, steps
+
+    def _stopped_early(self) -> bool:
+        """Whether the checkpoint that was loaded is the one after which patience had run out."""
+        return any(
+            callback.early_stopping_patience_counter >= self.args.patience
+            for callback in self.callback_handler.callbacks
+            if isinstance(callback, EarlyStoppingCallback)
+        )
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """Write a checkpoint; the number of tokens is part of it."""
@@ -295,6 +308,16 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
                 kind, keywords = self.get_optimizer_cls_and_kwargs(self.args, module)
                 self.optimizer = kind(groups, **keywords)
         return self.optimizer
+
+    def create_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        """As the configuration says; what the schedule refuses is one line."""
+        with refused_in_one_line("args: lr_scheduler_type, lr_scheduler_kwargs"):
+            return super().create_scheduler(*args, **kwargs)
+
+    def init_hf_repo(self, *args: Any, **kwargs: Any) -> None:
+        """The repository that `push_to_hub` names; without a network or the right to write there, one line."""
+        with refused_in_one_line("args: push_to_hub", (Exception,)):
+            super().init_hf_repo(*args, **kwargs)
 
     # ---- judging
 
