@@ -39,7 +39,7 @@ def test_the_python_blocks_of_a_page_run_one_after_another(page: Path, tmp_path:
     script.write_text("\n\n".join(blocks(page, "python")), encoding="utf-8")
     # A process of its own: a page is run as a reader would, without anything this one has imported or set.
     done = subprocess.run(
-        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -91,7 +91,7 @@ def test_the_tables_of_the_methods_page_are_those_of_the_classes() -> None:
         [sys.executable, ROOT / "docs" / "generate.py", "--check"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert made.returncode == 0, made.stderr

@@ -156,7 +156,8 @@ def feedback_trainer(
         knobs.nuisances = {name: ESTIMATED.format(name) for name in columns}
     held = None
     if eval_log is not None:
-        held = prepare_log(eval_log, chosen, use_gold=use_gold and eval_log.roles.gold is not None)
+        judged = eval_log.roles.gold is not None and bool(eval_log.gold_values()[1].any())
+        held = prepare_log(eval_log, chosen, use_gold=use_gold and judged)
     return FeedbackRewardTrainer(
         model,
         args=knobs,

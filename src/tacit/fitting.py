@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog, KnownPairs
-from tacit.errors import ConfigError, IdentificationWarning, shown
+from tacit.errors import ConfigError, DataError, IdentificationWarning, shown
 from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations, refuse_unread_gold
@@ -92,6 +92,7 @@ def prepare_log(log: FeedbackLog, method: Method, *, use_gold: bool) -> Feedback
 
     Raises:
         ConfigError: it was asked for, and the method would not read it, or the log names none.
+        DataError: it was asked for, and no row has any.
     """
     if use_gold:
         refuse_unread_gold(method)
@@ -99,6 +100,11 @@ def prepare_log(log: FeedbackLog, method: Method, *, use_gold: bool) -> Feedback
         raise ConfigError(
             f"{log.name}: use_gold is set, but the log names no column as gold; name it when reading the log "
             "(gold=COLUMN), or leave use_gold out"
+        )
+    if use_gold and not log.gold_values()[1].any():
+        raise DataError(
+            f"{log.name}: column {log.roles.gold!r} (gold) is null in all {len(log)} rows, expected trusted labels in "
+            "some; fill them in, or fit without them (no --gold, no use_gold)"
         )
     return (
         log.with_roles(rank=None) if use_gold or method.reads_gold else log.with_roles(rank=None, gold=None)

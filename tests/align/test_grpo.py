@@ -19,6 +19,7 @@ from tacit.align import grpo
 from tacit.align.adapters.trl import trl_reward
 from tacit.align.bounds import bounds_callback, crossed
 from tacit.align.config import AlignConfig, BoundsConfig
+from tacit.align.generation import Policy
 from tacit.align.grpo import Aligned, _plain, align, read_prompts
 from tacit.errors import ConfigError, DataError, TacitError
 
@@ -237,6 +238,10 @@ def test_a_wrong_configuration_is_one_line(place: Path, changes: dict[str, Any],
         ({"trainer": {"use_vlm": True}}, "use_vlm"),
         ({"trainer": {"use_vllm": True}}, "vLLM"),
         ({"trainer": {"report_to": "wandb"}}, "wandb"),
+        (
+            {"trainer": {"max_grad_norm": "much"}},
+            "trainer.max_grad_norm: found 'much', expected a number",
+        ),
         ({"policy": "nowhere"}, "'nowhere'"),
         ({"prompts": "nowhere.jsonl"}, "no such file"),
         ({"prompt_column": "question"}, "no column 'question'"),
@@ -248,6 +253,20 @@ def test_what_only_a_run_can_find_is_one_line(place: Path, changes: dict[str, An
     with pytest.raises(TacitError) as refused:
         run(place, **changes)
     assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers(place: Path) -> None:
+    assert yaml.safe_load("max_grad_norm: 1e-1") == {"max_grad_norm": "1e-1"}
+    assert run(place, trainer={"max_grad_norm": "1e-1", "logging_steps": "2e0"}).steps == 2
+
+
+def test_a_policy_whose_longest_text_is_no_number_is_one_line(place: Path) -> None:
+    told = shutil.copytree(place / "policy", place / "odd") / "tokenizer_config.json"
+    told.write_text(json.dumps({**json.loads(told.read_text()), "model_max_length": "128"}))
+    with pytest.raises(ConfigError, match=r"policy .*model_max_length is '128'"):
+        run(place, policy="odd")
+    with pytest.raises(ConfigError, match=r"policy .*model_max_length is '128'"):
+        Policy.open(place / "odd")
 
 
 def test_chat_prompts_need_a_template(place: Path, tmp_path: Path) -> None:

@@ -309,6 +309,13 @@ def test_a_local_classifier_tells_refusals(tmp_path: Path) -> None:
     assert of_harm == [Judgement(harmful=True)]
 
 
+def test_a_classifier_whose_longest_text_is_no_number_is_one_line(tmp_path: Path) -> None:
+    told = tiny.refusal_classifier(tmp_path) / "tokenizer_config.json"
+    told.write_text(json.dumps({**json.loads(told.read_text()), "model_max_length": "128"}))
+    with pytest.raises(ConfigError, match=r"judge .*model_max_length is '128'"):
+        classifier_judge(tmp_path)
+
+
 def test_a_classifier_whose_labels_say_nothing_needs_a_name(tmp_path: Path) -> None:
     tiny.refusal_classifier(tmp_path, labels=("LABEL_0", "LABEL_1"))
     with pytest.raises(ConfigError, match=r"LABEL_0, LABEL_1.*--refusal-label"):

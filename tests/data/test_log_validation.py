@@ -155,6 +155,12 @@ def test_a_missing_column_names_its_near_matches() -> None:
     assert "columns: prompt, response, copied" in message
 
 
+def test_a_column_written_short_is_found() -> None:
+    message = refusal(Roles(signals=(Signal("thumb"),)), thumbs_down_for_style=[1, 0])
+    assert "did you mean 'thumbs_down_for_style'" in message
+    assert "did you mean" not in refusal(Roles(signals=(Signal("th"),)), thumbs_down_for_style=[1, 0])
+
+
 def test_a_jsonl_error_names_the_line_not_the_row_that_was_kept(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "response": "", "copied": 1}, {"prompt": "p", "response": "r", "copied": 3}]
     path = tmp_path / "log.jsonl"

@@ -15,7 +15,7 @@ from toy_log import QUICK, columns, log_of, within_prompt_accuracy
 
 from tacit import FeedbackLog, RewardModel, Signal, fit, methods
 from tacit.data import Roles
-from tacit.errors import ConfigError, DegenerateDataError, IdentificationWarning, TacitError
+from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationWarning, TacitError
 from tacit.model.description import identification_warnings
 
 TABLE = columns()
@@ -176,6 +176,12 @@ def test_gold_is_refused_in_one_line_by_a_method_that_would_leave_it_unread(key:
     said = rf"^{key} does not learn from trusted labels, [^\n]*one of {readers},[^\n]*$"
     with pytest.raises(ConfigError, match=said):
         fit(log_of(TABLE, gold="truth"), method=key, encoder="hashing:32", config=QUICK, use_gold=True)
+
+
+def test_gold_that_no_row_has_is_refused_where_it_was_asked_for() -> None:
+    empty = log_of({**TABLE, "truth": [None] * len(TABLE["truth"])}, gold="truth")
+    with pytest.raises(DataError, match=r"column 'truth' \(gold\) is null in all \d+ rows"):
+        fit(empty, encoder="hashing:32", config=QUICK, use_gold=True)
 
 
 @pytest.mark.parametrize("method", ["naive", "constant", "length", "implicit_rm", "latent_ml"])

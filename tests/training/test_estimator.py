@@ -204,7 +204,11 @@ def test_a_score_is_the_share_of_known_labels_that_are_predicted() -> None:
     some = np.where(X[:, 1] > 0, y, np.nan)
     assert model.score(X, some) == pytest.approx(model.score(X[X[:, 1] > 0], y[X[:, 1] > 0]))
     assert np.isfinite(cross_val_score(HeadEstimator(Naive(), QUICK), X, y, cv=2)).all()
-    for labels, message in ((y[:9], "one label per row"), (np.full(300, np.nan), "no label")):
+    for labels, message in (
+        (y[:9], "one label per row"),
+        (np.full(300, np.nan), "no label"),
+        (np.where(np.arange(300) == 7, 0.4, y), "y, row 7: found 0.4, expected 0, 1 or NaN"),
+    ):
         with pytest.raises(DataError, match=message):
             model.score(X, labels)
 

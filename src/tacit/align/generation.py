@@ -30,11 +30,12 @@ class Policy:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        from tacit.features.chat import checked_tokenizer
         from tacit.features.transformer import LOADING_ERRORS
 
         require_place("policy", name)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            tokenizer = checked_tokenizer(AutoTokenizer.from_pretrained(name, trust_remote_code=False))
             model = AutoModelForCausalLM.from_pretrained(
                 name, trust_remote_code=False, use_safetensors=True, dtype="auto"
             )

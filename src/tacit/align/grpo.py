@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from tacit.data.raw import need_columns
 from tacit.data.readers import open_raw
 from tacit.data.texts import read_texts
 from tacit.errors import ConfigError, DataError
-from tacit.features.transformer import quiet_transformers
+from tacit.features.chat import checked_tokenizer
+from tacit.features.transformer import LOADING_ERRORS, quiet_transformers
 from tacit.files import write_json
+from tacit.knobs import as_number
 from tacit.progress import progress
 
 logger = logging.getLogger("tacit")
@@ -169,6 +171,11 @@ def _arguments(trl: Any, config: AlignConfig) -> Any:
         )
     on_gpu = config.device == "auto" and torch.cuda.is_available()
     given = {"logging_steps": 1, "save_strategy": "no", "report_to": "none", **config.trainer}
+    numbers = {knob.name: knob.default for knob in fields(trl.GRPOConfig)}
+    try:
+        given = {name: as_number(name, value, numbers.get(name)) for name, value in given.items()}
+    except ValueError as error:
+        raise ConfigError(f"trainer.{error}") from None
     return _made(
         trl.GRPOConfig,
         "trainer",
@@ -201,8 +208,10 @@ def _tokenizer(policy: str) -> Any:
 
     require_place("policy", policy)
     try:
-        return AutoTokenizer.from_pretrained(policy, padding_side="left", truncation_side="left")
-    except (OSError, ValueError, KeyError) as error:
+        return checked_tokenizer(
+            AutoTokenizer.from_pretrained(policy, padding_side="left", truncation_side="left")
+        )
+    except LOADING_ERRORS as error:
         first = " ".join(str(error).split())
         raise ConfigError(f"policy {policy!r}: its tokenizer cannot be opened: {first}") from None
 

@@ -187,6 +187,13 @@ def _encodes(value: Any) -> bool:
     return True
 
 
+def _near(column: str, available: Sequence[str]) -> list[str]:
+    """Two columns at most that may have been meant: misspelt, or written short ("thumb" for "thumbs_down")."""
+    alike = difflib.get_close_matches(column, available, n=2, cutoff=0.65)
+    short = [name for name in available if len(column) >= 3 and column.lower() in name.lower()]
+    return list(dict.fromkeys([*alike, *short]))[:2]
+
+
 def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
     """Refuse a log that lacks one of the (column, part) in `wanted`.
 
@@ -197,7 +204,7 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
     for column, part in wanted:
         if column in available:
             continue
-        near = difflib.get_close_matches(column, available, n=2, cutoff=0.65)
+        near = _near(column, available)
         hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(

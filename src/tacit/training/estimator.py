@@ -142,7 +142,8 @@ class HeadEstimator:
         """Accuracy, as scikit-learn's classifiers give it: the share of the known labels [N] that `predict` says.
 
         Raises:
-            DataError: no label, or not one per row; weights that are not one number from 0 per row, or all 0.
+            DataError: no label, labels other than 0 and 1, or not one per row; weights that are not one number from 0
+                per row, or all 0.
         """
         label_N = _numbers("y", y)
         said_N = self.predict(X)
@@ -154,6 +155,10 @@ class HeadEstimator:
         known_N = ~np.isnan(label_N)
         if not known_N.any():
             raise DataError("y holds no label; expected 0 or 1 in a row at least")
+        odd_N = known_N & (label_N != 0) & (label_N != 1)
+        if odd_N.any():
+            row = int(odd_N.argmax())
+            raise DataError(f"y, row {row}: found {label_N[row]:g}, expected 0, 1 or NaN")
         weight_N = None if sample_weight is None else _weights(sample_weight, known_N)
         return float(np.average(said_N[known_N] == label_N[known_N], weights=weight_N))
 

@@ -117,12 +117,13 @@ def classifier_judge(
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    from tacit.features.chat import checked_tokenizer
     from tacit.features.transformer import LOADING_ERRORS, quiet_transformers
 
     require_place("judge", model)
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+            tokenizer = checked_tokenizer(AutoTokenizer.from_pretrained(model, trust_remote_code=False))
             classifier = AutoModelForSequenceClassification.from_pretrained(
                 model, trust_remote_code=False, use_safetensors=True
             )

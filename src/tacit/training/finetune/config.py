@@ -12,6 +12,8 @@ import torch
 import torch.utils.checkpoint
 from transformers import TrainingArguments
 
+from tacit.knobs import as_number
+
 
 @dataclass
 class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transformers is untyped here
@@ -150,9 +152,7 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
 
     def __post_init__(self) -> None:
         for knob in fields(self):  # YAML reads 1e-3 as text
-            value = getattr(self, knob.name)
-            if isinstance(value, str) and type(knob.default) in (int, float):
-                setattr(self, knob.name, _number(knob.name, value, whole=type(knob.default) is int))
+            setattr(self, knob.name, as_number(knob.name, getattr(self, knob.name), knob.default))
         for name in (
             "members",
             "max_length",
@@ -163,9 +163,7 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
             value = getattr(self, name)
             if value is not None and not value >= 1:
                 raise ValueError(f"{name}: found {value}, expected 1 or more")
-        noise: Any = self.neftune_noise_alpha
-        if isinstance(noise, str):
-            self.neftune_noise_alpha = _number("neftune_noise_alpha", noise, whole=False)
+        self.neftune_noise_alpha = as_number("neftune_noise_alpha", self.neftune_noise_alpha, default=0.0)
         if not 0 <= self.holdout < 1:
             raise ValueError(f"holdout: found {self.holdout}, expected a share from 0 to below 1")
         if self.bf16 is None:
@@ -180,14 +178,6 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
         super().__post_init__()
         for name in ("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs"):  # older, newer
             _check_checkpointing(name, getattr(self, name, None))
-
-
-def _number(name: str, value: str, *, whole: bool) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(f"{name}: found {value!r}, expected a number") from None
-    return int(number) if whole and number.is_integer() else number
 
 
 def _check_checkpointing(name: str, keywords: Any) -> None:
