@@ -80,6 +80,30 @@ def finetune(
         ConfigError: not a log, an unknown method, model or knob, a method that needs frozen features, or
             gold that the method does not read.
         DegenerateDataError: the log holds nothing to learn from.
+
+    Example:
+        >>> import tempfile
+        >>> import tacit
+        >>> from tacit.worlds import demo_world
+        >>> from tokenizers import Tokenizer, models, pre_tokenizers
+        >>> from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+        >>> ids = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "the", "a", "of", "list", "file"])}
+        >>> words = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+        >>> words.pre_tokenizer = pre_tokenizers.Whitespace()
+        >>> tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
+        >>> small = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+        >>> backbone = BertForSequenceClassification(BertConfig(vocab_size=len(ids), num_labels=1, **small))
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     rm = tacit.finetune(
+        ...         demo_world(seeds=1, limit=12).log,
+        ...         backbone,
+        ...         processing_class=tokenizer,
+        ...         args={"output_dir": place, "num_train_epochs": 1, "members": 2, "use_cpu": True},
+        ...     )
+        >>> rm
+        FineTunedRewardModel(implicit_rm, backbone='model', members=2, fitted to 'demo')
+        >>> rm.score([("How do I open a file?", "open(path)"), ("How do I open a file?", "No.")]).shape
+        (2,)
     """
     from tacit.model.finetuned import FineTunedRewardModel
     from tacit.training.finetune.reporting import train_quietly

@@ -62,6 +62,15 @@ def best_of_n(
     Raises:
         DataError: not one list of candidates per prompt.
         ConfigError: pessimism with a model of one member.
+
+    Example:
+        >>> from tacit import fit
+        >>> from tacit.worlds import demo_world
+        >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
+        >>> rm = fit(demo_world(seeds=1, limit=12).log, encoder="hashing:32", config=knobs)
+        >>> prompts = ["How do I sort a list?", "How do I open a file?"]
+        >>> best_of_n(rm, prompts, [["", "Use sorted(xs)."], [" "]], uncertainty_penalty=0.5)
+        [1, None]
     """
     guard = RewardGuard(uncertainty_penalty=uncertainty_penalty, max_uncertainty=max_uncertainty)
     return [first_highest(rewards) for rewards in _judged(scorer, prompts, candidates, guard, quiet)]

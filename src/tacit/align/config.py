@@ -97,6 +97,12 @@ class AlignConfig(Settings):
         device: "auto" takes the GPU, in bf16, where there is one; "cpu" computes in float32.
         seed: of sampling and of the order of prompts.
         trainer: further options of TRL's GRPOConfig, by name: vLLM, FSDP, DeepSpeed, reporting.
+
+    Example:
+        >>> brakes = {"model": "rm", "max_tokens": 400, "token_penalty": 0.01}
+        >>> run = AlignConfig(policy="Qwen/Qwen3-0.6B", reward=brakes, prompts="log.jsonl", output="aligned")
+        >>> run.num_generations, run.reward.guard().max_tokens
+        (8, 400)
     """
 
     policy: str

@@ -97,6 +97,16 @@ class GuardedReward:
         lowest: the lowest reward so far, at most 0.
         spread_N: of the last call, the members' standard deviation per response; NaN where it was blank.
         mean_N: likewise the members' mean, before the guard took anything off.
+
+    Example:
+        >>> from tacit import fit
+        >>> from tacit.worlds import demo_world
+        >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
+        >>> rm = fit(demo_world(seeds=1, limit=12).log, encoder="hashing:32", config=knobs)
+        >>> reward = GuardedReward.open(rm, RewardGuard(uncertainty_penalty=0.5))
+        >>> written, blank = reward.pairs([("How?", "Like this."), ("How?", " ")])
+        >>> blank <= min(written, 0.0)
+        True
     """
 
     scorer: Scorer

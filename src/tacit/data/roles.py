@@ -26,6 +26,14 @@ class Roles:
 
     Raises:
         DataError: one column given two parts of which one would give the other away, or ids as context.
+
+    Example:
+        >>> from tacit import FeedbackLog, Signal
+        >>> from tacit.data import Roles
+        >>> rows = {"question": ["How?", "Why?"], "answer": ["So.", "Thus."], "copied": [1, None], "slot": [0, 1]}
+        >>> roles = Roles("question", "answer", signals=(Signal("copied"),), context=("slot",))
+        >>> FeedbackLog.from_columns(rows, roles)
+        FeedbackLog('memory', rows=2, signals: copied)
     """
 
     prompt: str = "prompt"

@@ -145,7 +145,12 @@ class Drawn:
 
 
 def weighted_mean(values: Numbers) -> Weighted:
-    """Make the metric "mean of `values`" [N] over rows: squared errors for Brier, losses for likelihoods."""
+    """Make the metric "mean of `values`" [N] over rows: squared errors for Brier, losses for likelihoods.
+
+    Example:
+        >>> bootstrap(weighted_mean([0.0, 1.0, 0.5]), groups=[0, 1, 2], draws=0).value
+        0.5
+    """
     v_N = np.asarray(values, dtype=np.float64)
 
     def over(weights_DN: FloatArray) -> FloatArray:
@@ -167,6 +172,11 @@ def weighted_within_prompt(
             counts as often as it was drawn. Of one that several units share, each pair counts as often as its rows were
             drawn (w_i·w_j; w where both are of one unit), and the prompt once if any pair is left: its own luck is part
             of the interval then. Time goes with the number of such pairs.
+
+    Example:
+        >>> right_in_one_of_two = weighted_within_prompt([0.9, 0.1, 0.4, 0.6], [1, 0, 1, 0], [5, 5, 6, 6])
+        >>> bootstrap(right_in_one_of_two, [5, 5, 6, 6], draws=0).value
+        0.5
     """
     s_N, t_N = checked(scores, target)
     shares_G, first_G = pair_shares(s_N, t_N, groups)
@@ -212,6 +222,10 @@ def weighted_auroc(scores: Numbers, target: Numbers) -> Weighted:
 
     Raises:
         DataError: lengths differ, a value is NaN, or a target is neither 0 nor 1.
+
+    Example:
+        >>> bootstrap(weighted_auroc([0.9, 0.4, 0.6], [1, 1, 0]), [0, 1, 2], draws=0).value
+        0.5
     """
     s_N, t_N = checked(scores, target)
     check_binary(t_N)
@@ -234,6 +248,10 @@ def weighted_spearman(scores: Numbers, target: Numbers) -> Weighted:
     """Make Spearman's correlation ready for resampling: both sides are sorted once.
 
     Ranks are those among the rows that a draw repeats: ties share their mean rank, and so do the copies of a row.
+
+    Example:
+        >>> round(bootstrap(weighted_spearman([1.0, 2.0, 3.0], [0.1, 0.9, 0.3]), [0, 1, 2], draws=0).value, 6)
+        0.5
     """
     sides = [_Blocks.of(values_N) for values_N in checked(scores, target)]
 

@@ -28,6 +28,25 @@ class Encoder(Protocol):
             False where a chat is rendered and encoded as one text (decoders).
         precision: the arithmetic in use, `"fp32"` or `"bf16"`; vectors of different precision are cached
             apart.
+
+    Example:
+        >>> import numpy as np
+        >>> from tacit import fit
+        >>> from tacit.features import Encoder
+        >>> from tacit.worlds import demo_world
+        >>> class Letters:
+        ...     # how often each letter occurs
+        ...     name, content_hash, dimension, paired, precision = "letters", "letters-1", 26, True, "fp32"
+        ...
+        ...     def render(self, messages):
+        ...         return " ".join(turn["content"] for turn in messages)
+        ...
+        ...     def encode(self, texts, *, quiet=True):
+        ...         letters = "abcdefghijklmnopqrstuvwxyz"
+        ...         return np.array([[text.lower().count(one) for one in letters] for text in texts], np.float16)
+        >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
+        >>> fit(demo_world(seeds=1, limit=12).log, encoder=Letters(), config=knobs)
+        RewardModel(implicit_rm, encoder='letters', members=2, fitted to 'demo')
     """
 
     @property

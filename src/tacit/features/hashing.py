@@ -43,6 +43,9 @@ class HashingEncoder:
             {"encoder": "hashing", "dimension": dimension, "ngrams": [1, 2], "version": 1}
         )
 
+    def __repr__(self) -> str:
+        return f"HashingEncoder({self.dimension})"
+
     def render(self, messages: list[dict[str, str]]) -> str:
         """Join the contents with blank lines."""
         return join_messages(messages)

@@ -52,6 +52,12 @@ def embed_pairs(
 
     Raises:
         DataError: the lists differ in length.
+
+    Example:
+        >>> from tacit.features import resolve_encoder
+        >>> chats = [[{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]]
+        >>> embed_pairs(resolve_encoder("hashing:32"), ["How?"], ["So."], chats, store=None).shape
+        (1, 96)
     """
     if encoder.paired:
         if len(prompts) != len(responses):

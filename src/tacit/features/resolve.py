@@ -26,6 +26,8 @@ def resolve_encoder(spec: str, *, precision: Precision | None = None) -> Encoder
             expected.
 
     Example:
+        >>> resolve_encoder("hashing:128")
+        HashingEncoder(128)
         >>> resolve_encoder("hashing:128").dimension
         128
     """

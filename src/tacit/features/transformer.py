@@ -83,6 +83,9 @@ class TransformerEncoder:
         self._render = render
         self._precision = precision
 
+    def __repr__(self) -> str:
+        return f"TransformerEncoder({self.name!r}, dimension={self.dimension})"
+
     @property
     def folder(self) -> Path:
         """Where the backbone and its tokenizer lie."""

@@ -61,6 +61,13 @@ class Observations:
         if self.weight_B is not None and self.weight_B.device.type == "cpu":
             _refuse_weights(self.weight_B)
 
+    def __repr__(self) -> str:
+        *members, rows, signals = self.signals_BK.shape
+        many = f", members={members[0]}" if members else ""
+        gold = "" if self.gold_known_B is None else f", gold={int(self.gold_known_B.sum())}"
+        columns = f", columns: {', '.join(self.columns)}" if self.columns else ""
+        return f"Observations(rows={rows}, signals={signals}{many}{gold}{columns})"
+
     @property
     def n_signals(self) -> int:
         """K."""
@@ -294,6 +301,8 @@ def observations(
     Example:
         >>> import torch
         >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> obs
+        Observations(rows=3, signals=1)
         >>> obs.visible_BK[:, 0].tolist(), obs.signal_rates()
         ([True, True, False], [0.5])
     """

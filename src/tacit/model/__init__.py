@@ -19,6 +19,17 @@ def load_model(folder: str | Path) -> Scorer:
 
     Raises:
         ModelError: the folder is not a model, or is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> import tacit
+        >>> from tacit.worlds import demo_world
+        >>> log = demo_world(seeds=1, limit=12).log
+        >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     tacit.fit(log, encoder="hashing:32", config=knobs).save(f"{place}/rm")
+        ...     tacit.load(f"{place}/rm")
+        RewardModel(implicit_rm, encoder='hashing:32', members=2, fitted to 'demo')
     """
     if kind_of(Path(folder)) is None:
         return RewardModel.load(folder)

@@ -28,7 +28,7 @@ from tacit.model.card import finetuned_card
 from tacit.model.classifier import Classifier, chat_of
 from tacit.model.folder import CHECKPOINT_HEADS, read_manifest, read_tensors, write_folder
 from tacit.model.legible import make_legible
-from tacit.model.scoring import Pairs, Scorer, as_log, listed
+from tacit.model.scoring import Pairs, Scorer, as_log, fitted_to, listed
 from tacit.training.finetune.backbone import head_of, linear, put_head
 from tacit.training.finetune.fitted import FineTuned
 from tacit.training.finetune.side import SideFeatures
@@ -48,6 +48,8 @@ class FineTunedRewardModel(Scorer):
         rows_MH: head of every member [M, H + 1], the last column its bias.
         info: what the folder states: roles, log, training, metrics, identification, versions, `level`.
         side: tensors of the heads beside the backbone, and of their scalings.
+
+    Made by `tacit.finetune`, whose example shows one; read by `tacit.load`.
     """
 
     method: Method
@@ -87,6 +89,12 @@ class FineTunedRewardModel(Scorer):
             done.rows_MH,
             dict(info, level=done.level, context=done.side.to_json(), heads=heads),
             side,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"FineTunedRewardModel({self.method.key}, backbone={self.classifier.chat.name!r}, "
+            f"members={len(self.rows_MH)}, fitted to {fitted_to(self.info)})"
         )
 
     @property

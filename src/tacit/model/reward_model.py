@@ -19,7 +19,7 @@ from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
-from tacit.model.scoring import Pairs, Scorer, as_log, listed
+from tacit.model.scoring import Pairs, Scorer, as_log, fitted_to, listed
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
@@ -45,6 +45,24 @@ class RewardModel(Scorer):
         propensity_features: what the propensity heads see.
         reward_features: what the reward heads see.
         info: everything else that the folder states: roles, log, training, metrics, identification, versions.
+
+    Example:
+        >>> import tempfile
+        >>> from tacit import RewardModel, fit
+        >>> from tacit.worlds import demo_world
+        >>> log = demo_world(seeds=1, limit=12).log
+        >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
+        >>> rm = fit(log, encoder="hashing:32", config=knobs)
+        >>> rm
+        RewardModel(implicit_rm, encoder='hashing:32', members=2, fitted to 'demo')
+        >>> pairs = [("How do I sort a list?", "Use sorted(xs)."), ("How do I sort a list?", "No.")]
+        >>> rm.score(pairs).shape, rm.uncertainty(pairs).shape
+        ((2,), (2,))
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     rm.save(f"{place}/rm")
+        ...     again = RewardModel.load(f"{place}/rm")
+        >>> bool((again.score(pairs) == rm.score(pairs)).all())
+        True
     """
 
     method: Method
@@ -55,6 +73,12 @@ class RewardModel(Scorer):
     propensity_features: PropensityFeatures
     info: dict[str, Any] = field(default_factory=dict)
     reward_features: RewardFeatures = "text+style"
+
+    def __repr__(self) -> str:
+        return (
+            f"RewardModel({self.method.key}, encoder={self.encoder.name!r}, members={self.ensemble.members}, "
+            f"fitted to {fitted_to(self.info)})"
+        )
 
     @property
     def longest(self) -> int | None:

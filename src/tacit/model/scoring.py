@@ -84,6 +84,12 @@ class Scorer(ABC):
         return spread
 
 
+def fitted_to(info: Mapping[str, Any]) -> str:
+    """The log of a model in the words of `repr`: its name, where the folder states one."""
+    name = info.get("log", {}).get("name")
+    return "an unnamed log" if name is None else repr(name)
+
+
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / (1 + e⁻ˣ), without overflow."""
     return torch.sigmoid(torch.from_numpy(np.asarray(logits, dtype=np.float32))).numpy()

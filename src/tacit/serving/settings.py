@@ -20,6 +20,10 @@ class Settings:
         max_body: bytes of one request; beyond it 413.
         timeout: seconds from the first byte of a request to its answer; beyond it 504.
         token: what the caller has to send as `Authorization: Bearer …`; None lets everybody in.
+
+    Example:
+        >>> Settings(timeout=5.0).max_body
+        8388608
     """
 
     max_batch_tokens: int = 32_768

@@ -34,7 +34,12 @@ _MECHANISMS: dict[str, Callable[..., World]] = {
 
 
 def names() -> tuple[str, ...]:
-    """The names that `make` knows."""
+    """The names that `make` knows.
+
+    Example:
+        >>> names()[:5]
+        ('scar', 'context', 'style', 'both', 'misclicks')
+    """
     return tuple(_MECHANISMS)
 
 

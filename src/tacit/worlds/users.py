@@ -77,6 +77,9 @@ class DemoWorld:
     """The copies of every seed; all seeds share texts and context."""
     truth: Truth
 
+    def __repr__(self) -> str:
+        return f"DemoWorld(rows={len(self.log)}, seeds={len(self.clicks_SN)})"
+
 
 def demo_world(seeds: int = 5, *, limit: int | None = None) -> DemoWorld:
     """Make the demonstration world: about 6,000 answers to 1,200 questions, the same on every run.
@@ -91,6 +94,8 @@ def demo_world(seeds: int = 5, *, limit: int | None = None) -> DemoWorld:
 
     Example:
         >>> world = demo_world(seeds=2, limit=4)
+        >>> world
+        DemoWorld(rows=20, seeds=2)
         >>> seeds, rows = world.clicks_SN.shape
         >>> seeds, rows == len(world.log)
         (2, True)

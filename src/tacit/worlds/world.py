@@ -45,6 +45,8 @@ class World:
     Example:
         >>> from tacit import worlds
         >>> world = worlds.make("scar", worlds.stdlib_base(limit=4), seeds=3)
+        >>> world
+        World('scar', rows=20, seeds=3, signals: copied)
         >>> world.signals_SNK.shape == (3, len(world.log), 1)
         True
         >>> bool((world.log_of(2).signal_matrix()[0] == world.signals_SNK[2]).all())
@@ -57,6 +59,12 @@ class World:
     signals_SNK: Recorded
     """1, 0, and NaN where a signal could not be recorded or no label was given."""
     truth: WorldTruth
+
+    def __repr__(self) -> str:
+        signals = ", ".join(signal.name for signal in self.log.roles.signals)
+        return (
+            f"World({self.name!r}, rows={len(self.log)}, seeds={len(self.signals_SNK)}, signals: {signals})"
+        )
 
     def log_of(self, seed: int) -> FeedbackLog:
         """The log with the signals of one seed, under the same roles.
