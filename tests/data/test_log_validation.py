@@ -155,6 +155,11 @@ def test_a_missing_column_names_its_near_matches() -> None:
     assert "columns: prompt, response, copied" in message
 
 
+def test_a_log_without_the_default_columns_is_told_how_to_name_its_own() -> None:
+    with pytest.raises(DataError, match="; name yours: --response COLUMN, in Python response=COLUMN; columns: "):
+        FeedbackLog.from_columns({"prompt": ["a"], "answer": ["b"]}, Roles())
+
+
 def test_a_column_written_short_is_found() -> None:
     message = refusal(Roles(signals=(Signal("thumb"),)), thumbs_down_for_style=[1, 0])
     assert "did you mean 'thumbs_down_for_style'" in message

@@ -54,8 +54,9 @@ def test_a_log_without_both_labels_is_refused(method: Method, values: tuple[floa
         (pair([[0.0, 0.0], [0.0, 0.0]]), "no signal ever fires"),
         (pair([[1.0, 1.0], [1.0, 1.0]]), "every signal fires"),
         (pair([[1.0, NAN], [0.0, NAN]]), "signal 1 is never visible"),
-        (pair([[1.0, 1.0], [0.0, 0.0]] * 5, (1, 1)), "copies of each other"),
-        (pair([[1.0, 0.0], [0.0, 1.0]] * 5), "copies of each other"),
+        (pair([[1.0, 1.0], [0.0, 0.0]] * 5, (1, 1)), "signal 0 and signal 1 say the same"),
+        (pair([[1.0, 0.0], [0.0, 1.0]] * 5), "keep one of them$"),
+        (pair([[1.0, 0.0], [0.0, 1.0], [NAN, NAN]] * 5), "write 0 for null in both, or keep one"),
     ],
 )
 def test_signals_that_cannot_be_separated_are_refused(obs: Observations, words: str) -> None:

@@ -203,6 +203,13 @@ def test_thumbs_choose_the_latent_method_and_a_copy_chooses_implicit_rm(rm: Rewa
     assert np.isfinite(found.score(PAIRS)).all()
 
 
+def test_signals_that_say_the_same_are_called_by_their_names() -> None:
+    votes = {"up": TABLE["copied"], "down": [1 - value for value in TABLE["copied"]]}
+    log = log_of({**TABLE, **votes}, signals=(Signal("copied"), Signal("up"), Signal("down", -1)))
+    with pytest.raises(DegenerateDataError, match="latent_ml: 'copied' and 'up' say the same"):
+        fit(log, encoder="hashing:32", config=QUICK)
+
+
 def test_a_fit_that_cannot_tell_preference_from_style_says_so() -> None:
     with pytest.warns(IdentificationWarning, match="no context"):
         blind = fit(log_of(TABLE, context=()), encoder="hashing:32", config=QUICK)

@@ -34,7 +34,7 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
     if not found:
         raise DataError(f"{raw.name}: the log is empty; expected at least one row")
     if len(raw):
-        need_columns(raw, roles.columns())
+        need_columns(raw, roles.columns(), by_option=True)
         _import_pandas()
         raw = _read_texts(raw, roles)
     quarantine = raw.quarantine

@@ -194,8 +194,13 @@ def _near(column: str, available: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*alike, *short]))[:2]
 
 
-def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
+def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option: bool = False) -> None:
     """Refuse a log that lacks one of the (column, part) in `wanted`.
+
+    Args:
+        raw: the table as it was read.
+        wanted: columns and what they are for.
+        by_option: another column can be named for a part, by an option that is called like it.
 
     Raises:
         DataError: naming the column, its near matches and what there is.
@@ -206,6 +211,8 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]]) -> None:
             continue
         near = _near(column, available)
         hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
+        if by_option and column == part:  # a default that nobody wrote
+            hint += f"; name yours: --{part} COLUMN, in Python {part}=COLUMN"
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(
             f"{raw.name}: no column {column!r} (wanted as {part}){hint}; columns: {shown or 'none'}"

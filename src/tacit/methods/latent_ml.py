@@ -26,6 +26,10 @@ from tacit.methods.primitives import FLOOR_LOGIT, logit
 
 _START_MISCLICK = 0.02
 _COPIES = 0.95
+_OF_THUMBS = (
+    "; of thumbs where null means no vote, write 0 for null in both, or keep one as a label that was asked for "
+    "(NAME:explicit)"
+)
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class LatentML(Method):
             )
         for k in range(obs.n_signals):
             if not bool(obs.visible_BK[..., k].any()):
-                raise DegenerateDataError(f"latent_ml: signal {k} is never visible; leave it out")
+                raise DegenerateDataError(f"latent_ml: {obs.called(k)} is never visible; leave it out")
         if obs.n_signals == 1:
             super().check(obs)
         elif not any(rate > 0 for rate in obs.signal_rates()):
@@ -242,6 +246,7 @@ def _refuse_copies(obs: Observations) -> None:
                 phi = float(torch.corrcoef(pair.T)[0, 1])
                 if abs(phi) > _COPIES:
                     raise DegenerateDataError(
-                        f"latent_ml: signals {j} and {k} are copies of each other (correlation {phi:.2f}); "
-                        "they cannot be independent given preference, keep one of them"
+                        f"latent_ml: {obs.called(j)} and {obs.called(k)} say the same (correlation {phi:.2f}), so that "
+                        "they are not independent given preference; keep one of them"
+                        + (_OF_THUMBS if phi < 0 and not bool(both.all()) else "")
                     )

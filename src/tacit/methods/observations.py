@@ -32,6 +32,7 @@ class Observations:
         weight_B: float [B] or [M, B], how much each row counts in averages over the batch, from 0; None counts all rows
             alike. Refused below 0 where they lie on the CPU: reading them elsewhere waits for the device at each step.
         epoch: of training; −1 when rows are judged.
+        names: of the K signals, for messages; empty where nobody named them.
     """
 
     signals_BK: Tensor
@@ -44,6 +45,7 @@ class Observations:
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     weight_B: Tensor | None = None
     epoch: int = -1
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         K = self.signals_BK.shape[-1]
@@ -82,6 +84,10 @@ class Observations:
     def polarity_K(self) -> Tensor:
         """Polarity as a float tensor [K]."""
         return torch.tensor(self.polarity, dtype=self.signals_BK.dtype, device=self.signals_BK.device)
+
+    def called(self, k: int) -> str:
+        """Signal k in the words of a message: by its name, or by its number from 0."""
+        return repr(self.names[k]) if self.names else f"signal {k}"
 
     def rows(self, index: Tensor) -> Observations:
         """The observations of some rows (int64 index [b])."""

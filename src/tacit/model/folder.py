@@ -95,7 +95,7 @@ def refuse_occupied(folder: Path) -> None:
         )
     if folder.is_dir() and any(folder.iterdir()):
         what = "another model" if (folder / MANIFEST).exists() else "other files"
-        raise ConfigError(f"{folder} already holds {what}; choose another --out or remove it first")
+        raise ConfigError(f"{folder} already holds {what}; choose another folder (--out), or remove it first")
 
 
 def kind_of(folder: Path) -> str | None:

@@ -23,6 +23,7 @@ def observe(log: FeedbackLog) -> Observations:
         torch.from_numpy(known_N) if has_gold else None,
         tuple(s.misclick for s in log.roles.signals),
         torch.from_numpy(log.prompt_codes()),
+        names=tuple(s.name for s in log.roles.signals),
     )
 
 
