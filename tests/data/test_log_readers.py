@@ -65,6 +65,10 @@ def jsonl(path: Path, rows: list[Any]) -> Path:
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:
     table = pa.Table.from_pylist(rows)
+    if ".json" in path.suffixes:
+        text = json.dumps(rows, indent=1)
+        path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+        return path
     if "jsonl" in path.name or path.suffix == ".ndjson":
         return jsonl(path, rows)
     if path.suffix == ".parquet":
@@ -78,7 +82,10 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.jsonl.gz", "a.parquet", "a.csv", "folder"])
+@pytest.mark.parametrize(
+    "name",
+    ["a.jsonl", "a.ndjson", "a.jsonl.gz", "a.json", "a.json.gz", "a.parquet", "a.csv", "folder"],
+)
 def test_every_format_reads_to_the_same_log(tmp_path: Path, name: str) -> None:
     log = FeedbackLog.read(written(tmp_path / name, ROWS), **ROLES)
     y_NK, visible_NK = log.signal_matrix()
@@ -91,6 +98,24 @@ def test_every_format_reads_to_the_same_log(tmp_path: Path, name: str) -> None:
     assert log.context_columns()["slot"].tolist() == [1.0, 2.0, 3.0]
     assert log.context_columns()["device"].tolist() == ["ios", "missing", "web"]
     assert log.fingerprint() == FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+
+
+def test_items_of_an_array_that_are_no_rows_are_quarantined_by_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(
+        '[{"prompt": "p", "response": "r"}, 7, {"prompt": "p", "response": "\\ud800"}, {"prompt": "p"}]'
+    )
+    log = FeedbackLog.read(path)
+    assert log.responses() == ["r"]
+    told = log.quarantine.describe()
+    assert "item is not a JSON object" in told and "item is not UTF-8" in told and "response is" in told
+    assert log.where(0) == f"{path}, item 1"
+
+
+def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
+    log = FeedbackLog.read(jsonl(tmp_path / "a.json", ROWS), **ROLES)
+    assert log.fingerprint() == FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+    assert len(FeedbackLog.read(jsonl(tmp_path / "b.json", ROWS[:1]), **ROLES)) == 1
 
 
 def test_table_objects_read_like_files() -> None:
@@ -397,8 +422,29 @@ def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, value
         ("a.parquet", b"", "expected a Parquet file"),
         ("a.jsonl", b"PK\x03\x04rest", "it holds a zip archive, expected one JSON object per line"),
         ("a.jsonl", b"prompt,response\na,b\n", "it holds CSV or other text"),
-        ("a.jsonl", b'[{"prompt": "p"}]', "one JSON array; write its items one per line"),
+        ("a.jsonl", b'[{"prompt": "p"}]', "one JSON array; name it .json"),
         ("a.jsonl", b"\x00\x01\x02", "it holds binary data"),
+        (
+            "a.json",
+            b"prompt,response\na,b\n",
+            "it holds CSV or other text, expected one JSON array of objects",
+        ),
+        (
+            "a.json",
+            b'[{"prompt": "p"},\n{"prompt": }]',
+            "a.json: is not JSON: Expecting value: line 2 column 12",
+        ),
+        ("a.json", b'[{"prompt": "\xff"}]', "a.json: is not JSON: 'utf-8' codec can't decode byte 0xff"),
+        ("a.json", b"[" * 99_999, "a.json: is not JSON"),
+        ("a.json", b"[1, 2]", "no item holds a JSON object (2 rows quarantined"),
+        (
+            "a.json",
+            b'{\n"data": [{"prompt": "p"}]\n}',
+            "holds one JSON object, expected an array of objects; write the list 'data' in it to a file of its own",
+        ),
+        ("a.json", b"", "the log is empty"),
+        ("a.json", b"[]", "the log is empty"),
+        ("a.csv", b'[{"prompt": "p"}]', "JSON; name it .json"),
         ("a.jsonl", b"\x1f\x8b\x08", "it holds a gzip file"),
         ("a.jsonl.gz", b'{"prompt": "p"}', "it holds plain text, expected gzip; take .gz off its name"),
         ("a.parquet.gz", b"PAR1....", "it holds a Parquet file, expected gzip; take .gz off its name"),

@@ -156,7 +156,9 @@ def test_a_missing_column_names_its_near_matches() -> None:
 
 
 def test_a_log_without_the_default_columns_is_told_how_to_name_its_own() -> None:
-    with pytest.raises(DataError, match="; name yours: --response COLUMN, in Python response=COLUMN; columns: "):
+    with pytest.raises(
+        DataError, match="; name yours: --response COLUMN, in Python response=COLUMN; columns: "
+    ):
         FeedbackLog.from_columns({"prompt": ["a"], "answer": ["b"]}, Roles())
 
 

@@ -20,7 +20,8 @@ LARGEST_SEED = 2**32 - 1
 LogPath = Annotated[
     str,
     typer.Argument(
-        metavar="LOG", help="A .jsonl, .parquet or .csv file, a save_to_disk folder, or a hub id owner/name."
+        metavar="LOG",
+        help="A .jsonl, .json, .parquet or .csv file, a save_to_disk folder, or a hub id owner/name.",
     ),
 ]
 Signals = Annotated[

@@ -82,7 +82,7 @@ class FeedbackLog:
         """Read a log and validate it.
 
         Args:
-            path_or_dataset: a file (.jsonl, .ndjson, .parquet, .csv, the text forms also as .gz), a folder
+            path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz), a folder
                 written by `Dataset.save_to_disk`, a hub id "owner/name", or a `datasets.Dataset`, an Arrow
                 table or a pandas data frame.
             signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set

@@ -46,6 +46,7 @@ def _kind(path: Path) -> str:
     return {
         ".jsonl": "jsonl",
         ".ndjson": "jsonl",
+        ".json": "json",
         ".parquet": "parquet",
         ".csv": "csv",
     }.get(Path(name).suffix, "")
@@ -55,7 +56,7 @@ def _read_file(path: Path) -> RawTable:
     kind = _kind(path)
     if not kind:
         raise DataError(
-            f"{path}: cannot tell the format from the name; expected .jsonl, .ndjson, .parquet or .csv, "
+            f"{path}: cannot tell the format from the name; expected .jsonl, .ndjson, .json, .parquet or .csv, "
             f"the text forms also as .gz"
         )
     try:
@@ -64,6 +65,10 @@ def _read_file(path: Path) -> RawTable:
             from tacit.data.readers.jsonl import read_jsonl
 
             return read_jsonl(path)
+        if kind == "json":
+            from tacit.data.readers.array import read_json
+
+            return read_json(path)
         if kind == "csv":
             from tacit.data.readers.comma import read_csv
 

@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from tacit.data.quarantine import Quarantine
-from tacit.data.raw import RawTable, from_lists
-from tacit.errors import DataError
+from tacit.data.raw import RawTable
+from tacit.data.readers.records import from_records, object_or_reason
 
 _BLOCK = 1 << 25  # bytes that Arrow parses at once; a line has to fit
 _SNIFFED = 200  # lines that decide which columns are text
@@ -31,11 +30,19 @@ def read_jsonl(path: Path) -> RawTable:
     data = path.read_bytes()
     if path.suffix.lower() == ".gz":
         data = gzip.decompress(data)
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    return read_jsonl_bytes(data.removeprefix(b"\xef\xbb\xbf"), str(path))
+
+
+def read_jsonl_bytes(data: bytes, name: str) -> RawTable:
+    """Read the content of such a file, in UTF-8 without a byte order mark.
+
+    Raises:
+        DataError: not one line is a JSON object.
+    """
     table = _fast(data)
     if table is not None:
-        return RawTable(table=table, name=str(path), places=np.arange(1, table.num_rows + 1), unit="line")
-    return _slow(data, str(path))
+        return RawTable(table=table, name=name, places=np.arange(1, table.num_rows + 1), unit="line")
+    return _slow(data, name)
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -105,39 +112,18 @@ def _needs_care(column: Any) -> bool:
 
 
 def _slow(data: bytes, name: str) -> RawTable:
-    columns: dict[str, list[Any]] = {}
-    places: list[int] = []
-    bad: dict[str, list[int]] = {}
+    return from_records(_parsed(data), name, "line")
+
+
+def _parsed(data: bytes) -> Iterator[tuple[int, dict[str, Any] | str]]:
     for number, line in _lines(data):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            if b"\\ud" in line.lower():  # half a surrogate pair is legal JSON and no text
-                json.dumps(row, ensure_ascii=False).encode()
+            value = json.loads(line)
         except UnicodeError:
-            bad.setdefault("line is not UTF-8", []).append(number)
-            continue
+            yield number, "line is not UTF-8"
         except (ValueError, RecursionError):
-            bad.setdefault("line is not JSON", []).append(number)
-            continue
-        if not isinstance(row, dict):
-            bad.setdefault("line is not a JSON object", []).append(number)
-            continue
-        for column, value in row.items():
-            if column not in columns:
-                columns[column] = [None] * len(places)
-            columns[column].append(value)
-        places.append(number)
-        for values in columns.values():
-            if len(values) < len(places):
-                values.append(None)
-    quarantine = Quarantine()
-    for reason, numbers in bad.items():
-        quarantine = quarantine.plus(name, reason, numbers)
-    if bad and not places:
-        raise DataError(
-            f"{name}: no line holds a JSON object ({quarantine.describe()}); expected one per line"
-        )
-    raw = from_lists(columns, name, np.array(places, dtype=np.int64), unit="line")
-    return RawTable(raw.table, name, raw.places, "line", raw.mixed, quarantine)
+            yield number, "line is not JSON"
+        else:
+            yield number, object_or_reason(value, "line", escaped=b"\\ud" in line.lower())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 from tacit.errors import DataError
@@ -20,12 +21,17 @@ _MAGIC = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_EXPECTED = {"jsonl": "one JSON object per line", "csv": "comma-separated text", "parquet": "a Parquet file"}
+_EXPECTED = {
+    "jsonl": "one JSON object per line",
+    "json": "one JSON array of objects",
+    "csv": "comma-separated text",
+    "parquet": "a Parquet file",
+}
 _HEAD = 4096
 
 
 def check_magic(path: Path, kind: str) -> None:
-    """Refuse a file whose first bytes contradict `kind` ("jsonl", "csv" or "parquet").
+    """Refuse a file whose first bytes contradict `kind` ("jsonl", "json", "csv" or "parquet").
 
     Raises:
         DataError: saying what the file seems to be.
@@ -52,10 +58,14 @@ def check_magic(path: Path, kind: str) -> None:
         raise _refusal(path, found, kind)
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if kind == "jsonl" and first and first != b"{" and not _some_line_is_object(head):
-        seems = "one JSON array; write its items one per line" if first == b"[" else "CSV or other text"
+        seems = "one JSON array; name it .json" if first == b"[" else "CSV or other text"
         raise _refusal(path, seems, kind)
+    if kind == "json" and first and first not in b"[{":
+        raise _refusal(path, "CSV or other text", kind)
     if kind == "csv" and first == b"{":
         raise _refusal(path, "JSON; name it .jsonl", kind)
+    if kind == "csv" and re.match(rb"\s*\[\s*\{", head):  # a bracket alone may open the name of a column
+        raise _refusal(path, "JSON; name it .json", kind)
 
 
 def _some_line_is_object(head: bytes) -> bool:

@@ -1,0 +1,47 @@
+"""A `.json` file: one array of objects, as export buttons write it, or JSON lines under that name."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from tacit.data.raw import RawTable
+from tacit.data.readers.jsonl import read_jsonl_bytes
+from tacit.data.readers.records import from_records, object_or_reason
+from tacit.errors import DataError
+
+
+def read_json(path: Path) -> RawTable:
+    """Read an array of JSON objects, plain or gzipped; items that are none are quarantined, counted from 1.
+
+    Raises:
+        DataError: it is not JSON, one object alone, or not one item is an object.
+    """
+    data = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        data = gzip.decompress(data)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data.lstrip()[:1] != b"[":
+        return _read_lines(data, path)
+    try:
+        items = json.loads(data)
+    except (ValueError, RecursionError) as error:  # an encoding error is a ValueError
+        raise DataError(f"{path}: is not JSON: {error}; expected one array of objects") from None
+    escaped = b"\\ud" in data.lower()
+    records = (
+        (number, object_or_reason(item, "item", escaped=escaped)) for number, item in enumerate(items, 1)
+    )
+    return from_records(records, str(path), "item")
+
+
+def _read_lines(data: bytes, path: Path) -> RawTable:
+    try:
+        whole = json.loads(data) if data.strip() else None
+    except (ValueError, RecursionError):
+        whole = None  # several objects, a line each
+    if isinstance(whole, dict) and data.strip().count(b"\n"):
+        lists = [name for name, value in whole.items() if isinstance(value, list)]
+        hint = f"; write the list {lists[0]!r} in it to a file of its own" if lists else ""
+        raise DataError(f"{path}: holds one JSON object, expected an array of objects{hint}")
+    return read_jsonl_bytes(data, str(path))
