@@ -42,8 +42,8 @@ class CVIB(Explicit):
         >>> import torch
         >>> from tacit.methods import observations
         >>> obs = observations(torch.tensor([1.0, float("nan")]))
-        >>> heads = {"reward": torch.tensor([1.0, 1 / 3]).log()}  # A = ½, B = ¼: C = −½·log ¼ − ½·log ¾ = 0.8370
-        >>> CVIB(alpha=1.0, gamma=0.0).loss(heads, obs)  # log 2 + C where there is a label, C where there is none
+        >>> heads = {"reward": torch.tensor([1.0, 1 / 3]).log()}  # A = ½, B = ¼
+        >>> CVIB(alpha=1.0, gamma=0.0).loss(heads, obs)  # log 2 + C and C, C = −½·log ¼ − ½·log ¾ = 0.8370
         tensor([1.5301, 0.8370])
     """
 

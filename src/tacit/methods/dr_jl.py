@@ -36,7 +36,7 @@ class DRJL(IPS):
         >>> from tacit.methods import observations
         >>> obs = observations(torch.tensor([1.0, float("nan")])).with_columns(p=torch.tensor([0.5, 0.5]))
         >>> heads = {"reward": torch.ones(2), "imputation": torch.tensor([1 / 3, 1 / 3]).log()}  # m = ¼
-        >>> DRJL().loss(heads, obs)  # as `dr`, −0.4367 and 1.0633, and 2·(1 − ¼)² = 1.125 where there is a label
+        >>> DRJL().loss(heads, obs)  # −0.4367 + 2·(1 − ¼)² and 1.0633, the first terms as in `dr`
         tensor([0.6883, 1.0633])
     """
 

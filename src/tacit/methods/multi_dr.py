@@ -34,8 +34,8 @@ class MultiDR(MultiIPS):
         >>> import torch
         >>> from tacit.methods import observations
         >>> obs = observations(torch.tensor([1.0, float("nan")]))
-        >>> heads = {"reward": torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]])}  # f, and p̂ = m = ½; softplus(2) = 2.1269
-        >>> MultiDR().loss(heads, obs)  # 2·log 2 + 2.1269 − 2·(½ + 2·½), and log 2 + 2.1269 − 2·½
+        >>> heads = {"reward": torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]])}  # f; p̂ = m = ½
+        >>> MultiDR().loss(heads, obs)  # softplus(2) = 2.1269: 2·log 2 + 2.1269 − 2·1.5, log 2 + 2.1269 − 2·½
         tensor([0.5132, 1.8201])
     """
 

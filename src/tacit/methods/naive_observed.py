@@ -29,7 +29,8 @@ class NaiveObserved(Explicit):
         >>> import torch
         >>> from tacit.methods import observations
         >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
-        >>> NaiveObserved().loss({"reward": torch.tensor([3.0, 3.0, 3.0]).log()}, obs)  # −log ¾, −log ¼; no label, no loss
+        >>> heads = {"reward": torch.tensor([3.0, 3.0, 3.0]).log()}  # σ(f) = ¾
+        >>> NaiveObserved().loss(heads, obs)  # −log ¾ and −log ¼; without a label, nothing
         tensor([0.2877, 1.3863, 0.0000])
     """
 
