@@ -32,6 +32,14 @@ class Observations:
         weight_B: float [B] or [M, B], how much each row counts in averages over the batch, from 0; None counts all rows
             alike. Refused below 0 where they lie on the CPU: reading them elsewhere waits for the device at each step.
         epoch: of training; −1 when rows are judged.
+
+    Example:
+        >>> import torch
+        >>> obs = observations(torch.tensor([[1.0, 0.0], [0.0, float("nan")]]), polarity=(1, -1))
+        >>> obs.n_rows, obs.n_signals, obs.visible_BK.tolist(), obs.signal_rates()
+        (2, 2, [[True, True], [True, False]], [0.5, 0.0])
+        >>> obs.with_columns(p=torch.tensor([0.5, 0.25])).rows(torch.tensor([1])).column("p")
+        tensor([0.2500])
     """
 
     signals_BK: Tensor
