@@ -26,6 +26,12 @@ class BackwardCorrection(ForwardCorrection):
     labels, unbounded below on a single row. Held-out rows are judged by the likelihood of `forward_correction`. With
     selection weights it is `causal_ips`.
 
+    Args:
+        rho01: false-negative rate P(r=0 | r*=1) if known; None: estimated by `noise`.
+        rho10: false-positive rate P(r=1 | r*=0) if known; None: estimated by `noise`.
+        noise: rule by which unknown rates are estimated.
+        quantile: of the anchors.
+
     Example:
         >>> import torch
         >>> from tacit.methods import observations

@@ -24,6 +24,15 @@ class CausalForward(CausalIPS):
     but its minimiser is r(x) for any positive weights, and it is bounded below: a memorised row does no more harm than
     elsewhere, which cannot be said of `causal_ips` and `causal_dr`. Without weights it is `forward_correction`.
 
+    Args:
+        rho01: false-negative rate P(r=0 | r*=1) if known; None: estimated by `noise`.
+        rho10: false-positive rate P(r=1 | r*=0) if known; None: estimated by `noise`.
+        noise: rule by which unknown rates are estimated.
+        quantile: of the anchors.
+        clip: propensities below it count as this; .1 as published.
+        propensity: loss of the propensity stage; "mse" as published.
+        self_normalised: divide weights by their mean.
+
     Example:
         >>> import torch
         >>> from tacit.methods import observations

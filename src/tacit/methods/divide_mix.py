@@ -44,7 +44,7 @@ class DivideMix(NoisyLabels):
     says, the prior is that of the labels and not ½, and the ramp is the paper's.
 
     Assumes that wrong labels have the larger losses early on; nothing is proven, sharpening loses the level. With all
-    w = 1 and balance = 0 it is two `naive_observed` networks.
+    w = 1 and balance = 0 it is two `naive_observed` networks, once the first ten epochs are over.
 
     Reference: Li, Socher, Hoi, "DivideMix: learning with noisy labels as semi-supervised learning", ICLR 2020, arXiv
     2002.07394.

@@ -24,6 +24,12 @@ class ForwardCorrection(NoiseCorrected):
     Loss: −log P(r | x) on labelled rows,  P(r=1 | x) = (1 − ρ01)σ(f) + ρ10(1 − σ(f)). Bounded below, and least at r(x)
     where the rates are right. With selection weights it is `causal_fwd`.
 
+    Args:
+        rho01: false-negative rate P(r=0 | r*=1) if known; None: estimated by `noise`.
+        rho10: false-positive rate P(r=1 | r*=0) if known; None: estimated by `noise`.
+        noise: rule by which unknown rates are estimated.
+        quantile: of the anchors.
+
     Example:
         >>> import torch
         >>> from tacit.methods import observations

@@ -15,6 +15,11 @@ class LatentEM(LatentML):
     By Fisher's identity a step has the same gradient as a step on −log P(y); held-out rows are judged by the
     likelihood either way. With the activity gate the likelihood itself is descended.
 
+    Args:
+        objective: "em", or "marginal", which is `latent_ml`.
+        misclicks: as in `latent_ml`.
+        gate: as in `latent_ml`.
+
     Example:
         >>> import torch
         >>> from tacit.methods import observations

@@ -28,6 +28,8 @@ class NNPU(UPU):
     published code for logs). Each member decides on its own rows of the batch. Biased in small samples, consistent.
 
     Args:
+        prior: π if known, above the share of rows with a signal; None: estimated.
+        rule: by which an unknown prior is estimated; see `tacit.methods.stages.prior`.
         beta: how far below zero Rn may go, 0 or more.
         gamma: size of the step back.
         mode: what happens below: "ascent" or "clamp".

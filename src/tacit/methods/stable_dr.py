@@ -32,7 +32,7 @@ class StableDR(IPS):
 
         b:  mean over labelled rows of (bce(f̄, r) − l̂)²/p̄
         u:  mean bce(u, o) + eta·(mean (1 − o/p)(l̂ − mean l̂))²,   p = clip(σ(u))
-        f:  Σ (o/p̄)·bce(f, r) / Σ o/p̄
+        f:  Σ (o/p̄)·bce(f, r) / Σ o/p̄,   0 in a batch of fewer than eight labelled rows
 
     Where Σ (o/p)(l̂ − mean l̂) = 0, the last equals mean l̂ + Σ w(l − l̂)/Σ w, which is right when p or l̂ is. (In the
     published code one of two files balances 1 − o·p, both square the whole of u's loss, f's step is not normalised, and
