@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import inspect
 import math
 from dataclasses import replace
 
@@ -156,6 +158,19 @@ def test_every_method_is_found_by_its_key_and_survives_its_own_parameters() -> N
         assert isinstance(method, kind) and method.key == key
         assert methods.get(key, method.parameters()) == method
         assert method.assumes and method.not_identified and method.citation and kind.__doc__
+
+
+@pytest.mark.parametrize("key", methods.available())
+def test_every_method_shows_itself_in_a_runnable_example(key: str) -> None:
+    kind = methods.available()[key]
+    _, _, example = inspect.cleandoc(kind.__doc__ or "").rpartition("\nExample:\n")
+    shown = doctest.DocTestParser().get_examples(example)
+    assert any(f"{kind.__name__}(" in line.source and line.want for line in shown)
+
+
+@pytest.mark.parametrize("name", [name for name in methods.__all__ if callable(getattr(methods, name))])
+def test_every_public_name_has_a_runnable_example(name: str) -> None:
+    assert doctest.DocTestParser().get_examples(getattr(methods, name).__doc__ or "")
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,14 @@ _METHODS: tuple[type[Method], ...] = (
 
 
 def available() -> dict[str, type[Method]]:
-    """Every estimator by key."""
+    """Every estimator by key.
+
+    Example:
+        >>> [key for key, method in available().items() if method.setting == "pairwise"]
+        ['bradley_terry', 'robust_bt', 'ips_bt']
+        >>> available()["ips"]
+        <class 'tacit.methods.ips.IPS'>
+    """
     return {method.key: method for method in _METHODS}
 
 
@@ -221,6 +228,12 @@ def refuse_unread_gold(method: Method) -> None:
 
     Raises:
         ConfigError: it would; the message names the methods that learn from them.
+
+    Example:
+        >>> refuse_unread_gold(get("latent_ml"))
+        >>> refuse_unread_gold(get("naive"))
+        Traceback (most recent call last):
+        tacit.errors.ConfigError: naive does not learn from trusted labels, which ...
     """
     if not method.uses_gold:
         able = ", ".join(key for key, kind in available().items() if kind.uses_gold)

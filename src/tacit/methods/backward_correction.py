@@ -25,6 +25,20 @@ class BackwardCorrection(ForwardCorrection):
     Loss: bce(f, t) on labelled rows,  t = (r − ρ10)/(1 − ρ01 − ρ10), E[t | r*] = r*: unbiased for the loss on clean
     labels, unbounded below on a single row. Held-out rows are judged by the likelihood of `forward_correction`. With
     selection weights it is `causal_ips`.
+
+    Args:
+        rho01: false-negative rate P(r=0 | r*=1) if known; None: estimated by `noise`.
+        rho10: false-positive rate P(r=1 | r*=0) if known; None: estimated by `noise`.
+        noise: rule by which unknown rates are estimated.
+        quantile: of the anchors.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> obs = obs.with_columns(rho01=torch.tensor([0.3]), rho10=torch.tensor([0.2]))
+        >>> BackwardCorrection().loss({"reward": torch.ones(3)}, obs)  # t = 0.8/½ and −0.2/½: softplus(1) − t
+        tensor([-0.2867,  1.7133,  0.0000])
     """
 
     key: ClassVar[str] = "backward_correction"

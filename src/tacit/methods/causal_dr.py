@@ -38,6 +38,15 @@ class CausalDR(CausalIPS):
         propensity: loss of the propensity stage; "mse" as published.
         self_normalised: divide weights by their mean.
         imputation: "denoised", or "published".
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, float("nan")])).with_columns(p=torch.tensor([0.5, 0.5]))
+        >>> obs = obs.with_columns(noisy=torch.tensor([0.45, 0.45]))  # m = (0.45 − 0.2)/½ = ½
+        >>> heads = {"reward": torch.ones(2)}  # softplus(1) = 1.3133
+        >>> CausalDR(rho01=0.3, rho10=0.2).loss(heads, obs)  # t = 1.6: 1.3133 − (½ + 2·(1.6 − ½)), 1.3133 − ½
+        tensor([-1.3867,  0.8133])
     """
 
     imputation: Literal["denoised", "published"] = "denoised"

@@ -23,6 +23,24 @@ class CausalForward(CausalIPS):
     Loss: −(o/p̂)·log P(r | x),  P(r=1 | x) = (1 − ρ01)σ(f) + ρ10(1 − σ(f)). Not an unbiased estimate of the clean risk,
     but its minimiser is r(x) for any positive weights, and it is bounded below: a memorised row does no more harm than
     elsewhere, which cannot be said of `causal_ips` and `causal_dr`. Without weights it is `forward_correction`.
+
+    Args:
+        rho01: false-negative rate P(r=0 | r*=1) if known; None: estimated by `noise`.
+        rho10: false-positive rate P(r=1 | r*=0) if known; None: estimated by `noise`.
+        noise: rule by which unknown rates are estimated.
+        quantile: of the anchors.
+        clip: propensities below it count as this; .1 as published.
+        propensity: loss of the propensity stage; "mse" as published.
+        self_normalised: divide weights by their mean.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> half, rho01, rho10 = torch.tensor([[0.5], [0.3], [0.2]])
+        >>> obs = obs.with_columns(p=half, rho01=rho01, rho10=rho10)
+        >>> CausalForward().loss({"reward": torch.zeros(3)}, obs)  # P(r=1) = ½·0.7 + ½·0.2 = 0.45: −2·log P
+        tensor([1.5970, 1.1957, 0.0000])
     """
 
     key: ClassVar[str] = "causal_fwd"

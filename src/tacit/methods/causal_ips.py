@@ -41,6 +41,15 @@ class CausalIPS(NoiseCorrected):
         clip: propensities below it count as this; .1 as published.
         propensity: loss of the propensity stage; "mse" as published.
         self_normalised: divide by the sum of weights instead of the number of rows.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> half, rho01, rho10 = torch.tensor([[0.5], [0.3], [0.2]])
+        >>> obs = obs.with_columns(p=half, rho01=rho01, rho10=rho10)
+        >>> CausalIPS().loss({"reward": torch.ones(3)}, obs)  # t = 0.8/½ and −0.2/½: 2·(softplus(1) − t)
+        tensor([-0.5735,  3.4265,  0.0000])
     """
 
     clip: float = 0.05

@@ -44,6 +44,17 @@ class CoTeaching(NoisyLabels):
     Args:
         tau: share of labels to drop, in [0, 1); None: the overall flip rate that `noise` estimates.
         noise: rule by which an unknown tau is estimated.
+
+    Example:
+        >>> import torch
+        >>> from dataclasses import replace
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 1.0]))
+        >>> heads = {"reward": torch.tensor([3.0, 1 / 3]).log(), "reward2": torch.tensor([1.0, 3.0]).log()}
+        >>> CoTeaching(tau=0.5).loss(heads, obs)  # f1 keeps row 0 for f2: 2·log 2; f2 row 1 for f1: 2·log 4
+        tensor([1.3863, 2.7726])
+        >>> CoTeaching(tau=0.5).loss(heads, replace(obs, epoch=0))  # all: log 4/3 + log 2, log 4 + log 4/3
+        tensor([0.9808, 1.6740])
     """
 
     tau: float | None = None

@@ -33,6 +33,17 @@ class CoDis(CoTeaching):
         tau: share of labels to drop, in [0, 1); None: the overall flip rate that `noise` estimates.
         noise: rule by which an unknown tau is estimated.
         discrepancy: weight of the divergence.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 1.0]))
+        >>> f1, f2 = torch.tensor([[1.0, 2 / 3], [1.0, 9.0]]).log()  # σ = ½, .4; ½, .9: JS = 0, 0.1484
+        >>> heads = {"reward": f1, "reward2": f2}
+        >>> CoDis(tau=0.5, discrepancy=0.0).loss(heads, obs)  # f1 keeps row 0: 2·log 2; f2 row 1: −2·log .4
+        tensor([1.3863, 1.8326])
+        >>> CoDis(tau=0.5, discrepancy=2.0).loss(heads, obs)  # −log .4 − 2·JS < log 2: both keep row 1
+        tensor([0.0000, 2.0433])
     """
 
     discrepancy: float = 0.1

@@ -16,6 +16,15 @@ class Constant(Naive):
     """Predict the observed positive rate for every response, whatever it says.
 
     Fitted by the same loss as `naive`, with a head that sees nothing.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> Constant().heads(obs)  # logit ¼ = −log 3
+        (Head(name='reward', view='none', bias=(-1.098...,), scalar=True),)
+        >>> Constant().loss({"reward": -torch.tensor([3.0, 3.0, 3.0, 3.0]).log()}, obs)  # −log ¼ and −log ¾
+        tensor([1.3863, 0.2877, 0.2877, 0.2877])
     """
 
     key: ClassVar[str] = "constant"

@@ -16,6 +16,13 @@ class ContextOnly(Naive):
     """Logistic regression of the naive label on the context, and nothing else; a constant without context.
 
     Is the signal about users and slots, or about content? A reward model must beat this within prompts.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> ContextOnly().heads(obs)  # it sees the context, and starts from logit ¼ = −log 3
+        (Head(name='reward', view='context', bias=(-1.098...,), scalar=True),)
     """
 
     key: ClassVar[str] = "context_only"

@@ -44,6 +44,17 @@ class CounterIF(Method):
         unexposed: share taken as HU.
         point: weight of L1.
         pair: weight of L2.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]), groups=torch.tensor([5, 5, 5, 5]))
+        >>> obs = obs.with_columns(stratum=torch.tensor([0.0, 1.0, 2.0, 3.0]))  # one each of DP, HE, UN, HU
+        >>> CounterIF().loss({"reward": torch.zeros(4)}, obs).mean()  # two points and three pairs: 5·log 2
+        tensor(3.4657)
+        >>> heads = {"reward": torch.tensor([0.0, 50.0, 50.0, 50.0])}  # a click below what was left alone
+        >>> CounterIF(point=0.0).loss(heads, obs).mean()  # 50 + 2·log 2
+        tensor(51.3863)
     """
 
     exposed: float = 0.2

@@ -34,6 +34,16 @@ class CUBPR(WeightedPairs):
         clip: propensities below it count as this.
         nn_beta: the least loss of a pair is −nn_beta; None: no limit.
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 1.0, 1.0]), groups=torch.tensor([5, 5, 6, 6]))
+        >>> obs = obs.with_columns(e=torch.tensor([0.02, 0.02, 0.5, 0.5]))  # the first is raised to .1
+        >>> CUBPR().loss({"reward": torch.zeros(4)}, obs)  # 10·log 2; two clicks: 2·(1 − 2)·log 2 each
+        tensor([ 6.9315,  0.0000, -1.3863, -1.3863])
+        >>> CUBPR(nn_beta=0.0).loss({"reward": torch.zeros(4)}, obs)
+        tensor([6.9315, 0.0000, 0.0000, 0.0000])
     """
 
     clip: float = 0.1

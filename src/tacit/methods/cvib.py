@@ -37,6 +37,14 @@ class CVIB(Explicit):
     Args:
         alpha: weight of C.
         gamma: weight of H.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, float("nan")]))
+        >>> heads = {"reward": torch.tensor([1.0, 1 / 3]).log()}  # A = ½, B = ¼
+        >>> CVIB(alpha=1.0, gamma=0.0).loss(heads, obs)  # log 2 + C and C, C = −½·log ¼ − ½·log ¾ = 0.8370
+        tensor([1.5301, 0.8370])
     """
 
     alpha: float = 0.1

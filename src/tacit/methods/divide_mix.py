@@ -44,7 +44,7 @@ class DivideMix(NoisyLabels):
     says, the prior is that of the labels and not ½, and the ramp is the paper's.
 
     Assumes that wrong labels have the larger losses early on; nothing is proven, sharpening loses the level. With all
-    w = 1 and balance = 0 it is two `naive_observed` networks.
+    w = 1 and balance = 0 it is two `naive_observed` networks, once the first ten epochs are over.
 
     Reference: Li, Socher, Hoi, "DivideMix: learning with noisy labels as semi-supervised learning", ICLR 2020, arXiv
     2002.07394.
@@ -53,6 +53,16 @@ class DivideMix(NoisyLabels):
         temperature: T of the sharpening, above 0; 1 leaves targets as they are.
         unlabelled: final weight of the squared error on guessed labels.
         balance: weight of the penalty on a mean prediction away from the prior.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> w = torch.tensor([1.0, 0.0])  # the second label is doubted
+        >>> obs = obs.with_columns(clean=w, clean2=w, label_rate=torch.tensor([0.5]))
+        >>> heads = {"reward": torch.tensor([1.0, 3.0]).log(), "reward2": torch.tensor([1.0, 3.0]).log()}
+        >>> DivideMix(balance=0.0).loss(heads, obs)  # 2·2·log 2; ¾ is sharpened to .9: 2·2·25·(¾ − .9)²
+        tensor([2.7726, 2.2500])
     """
 
     temperature: float = 0.5

@@ -28,6 +28,14 @@ class DR(IPS):
 
     Args:
         clip: propensities below it count as this.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, float("nan")]))
+        >>> obs = obs.with_columns(p=torch.tensor([0.5, 0.5]), noisy=torch.tensor([0.25, 0.25]))
+        >>> DR().loss({"reward": torch.ones(2)}, obs)  # softplus(1) less ¼ + 2·(1 − ¼) = 1.75; less ¼
+        tensor([-0.4367,  1.0633])
     """
 
     key: ClassVar[str] = "dr"

@@ -30,6 +30,14 @@ class DRJL(IPS):
 
     Args:
         clip: propensities below it count as this.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, float("nan")])).with_columns(p=torch.tensor([0.5, 0.5]))
+        >>> heads = {"reward": torch.ones(2), "imputation": torch.tensor([1 / 3, 1 / 3]).log()}  # m = ¼
+        >>> DRJL().loss(heads, obs)  # −0.4367 + 2·(1 − ¼)² and 1.0633, the first terms as in `dr`
+        tensor([0.6883, 1.0633])
     """
 
     key: ClassVar[str] = "dr_jl"

@@ -44,6 +44,17 @@ class ElkanNoto(PositiveUnlabelled):
         mode: "weight" or "scale".
         prior: P(r*=1) if known, above the share of rows with a signal; None: estimated.
         rule: by which an unknown prior is estimated; see `tacit.methods.stages.prior`.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> obs = obs.with_columns(frequency=torch.tensor([0.5]), clicked=torch.tensor([0.25, 0.25]))
+        >>> heads = {"reward": torch.tensor([3.0, 3.0]).log()}  # σ(f) = ¾
+        >>> ElkanNoto().loss(heads, obs)  # −log ¾; w = 1·¼/¾ = ⅓: log 4 − ⅓·log 3
+        tensor([0.2877, 1.0201])
+        >>> ElkanNoto(mode="scale").loss(heads, obs)  # P(y=1) = ½·¾: −log ⅜ and −log ⅝
+        tensor([0.9808, 0.4700])
     """
 
     mode: Literal["weight", "scale"] = "weight"

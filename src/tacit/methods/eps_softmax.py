@@ -38,6 +38,14 @@ class EpsSoftmax(NoisyLabels):
         m: weight of the one-hot vector, 0 or more.
         alpha: weight of the cross-entropy.
         beta: weight of the absolute error.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> heads = {"reward": torch.tensor([3.0, 3.0]).log()}  # P = (¼, ¾), and P̃ = (⅛, ⅞) with m = 1
+        >>> EpsSoftmax(m=1.0, alpha=1.0).loss(heads, obs)  # −log ⅞ + 2·¼, and −log ⅛ + 2·¾
+        tensor([0.6335, 3.5794])
     """
 
     m: float = 1e4

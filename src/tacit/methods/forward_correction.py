@@ -23,6 +23,20 @@ class ForwardCorrection(NoiseCorrected):
 
     Loss: −log P(r | x) on labelled rows,  P(r=1 | x) = (1 − ρ01)σ(f) + ρ10(1 − σ(f)). Bounded below, and least at r(x)
     where the rates are right. With selection weights it is `causal_fwd`.
+
+    Args:
+        rho01: false-negative rate P(r=0 | r*=1) if known; None: estimated by `noise`.
+        rho10: false-positive rate P(r=1 | r*=0) if known; None: estimated by `noise`.
+        noise: rule by which unknown rates are estimated.
+        quantile: of the anchors.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> obs = obs.with_columns(rho01=torch.tensor([0.3]), rho10=torch.tensor([0.2]))
+        >>> ForwardCorrection().loss({"reward": torch.zeros(3)}, obs)  # P(r=1) = ½·0.7 + ½·0.2 = 0.45: −log P
+        tensor([0.7985, 0.5978, 0.0000])
     """
 
     key: ClassVar[str] = "forward_correction"

@@ -15,7 +15,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Identifiability:
-    """Parameters of the model, rank of the pattern probabilities in them, and whether r itself is determined."""
+    """Parameters of the model, rank of the pattern probabilities in them, and whether r itself is determined.
+
+    Example:
+        >>> identifiability_rank([1, -1])  # r, e₁ and e₂; seen are r·e₁ and (1 − r)·e₂
+        Identifiability(parameters=3, rank=2, preference_identified=False)
+    """
 
     parameters: int
     rank: int

@@ -35,6 +35,14 @@ class ILDE(NoisyLabels):
 
     Args:
         lam: weight of the estimated distribution.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> heads = {"reward": torch.tensor([3.0, 3.0]).log()}  # P = (¼, ¾), both rows of T̂ too: L_1 = ¾
+        >>> ILDE(lam=1.0).loss(heads, obs)  # −log ¾ and −log ¼, each + log 4 − ¾·log 3 = 0.5623
+        tensor([0.8500, 1.9486])
     """
 
     lam: float = 0.5

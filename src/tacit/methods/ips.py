@@ -29,6 +29,14 @@ class IPS(Explicit):
 
     Args:
         clip: propensities below it count as this.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> obs = obs.with_columns(p=torch.tensor([0.25, 1.0, 0.5]))
+        >>> IPS().loss({"reward": torch.zeros(3)}, obs)  # 4·log 2, as if there were four; log 2; no label
+        tensor([2.7726, 0.6931, 0.0000])
     """
 
     clip: float = 0.05

@@ -34,6 +34,15 @@ class IPSBT(Method):
     Args:
         clip: propensities below it count as this.
         centring: weight of the second term.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 1.0, 0.0]), groups=torch.tensor([5, 5, 6, 6]))
+        >>> obs = obs.with_columns(p=torch.tensor([0.5, 0.5, 1.0, 1.0]))  # the first pair stands for four
+        >>> heads = {"reward": torch.tensor([0.0, 0.0, 1.0, 0.0])}
+        >>> IPSBT(centring=0.0).loss(heads, obs).mean()  # (4·log 2 + softplus(−1))/5 = (2.7726 + 0.3133)/5
+        tensor(0.6172)
     """
 
     clip: float = 0.1

@@ -49,6 +49,15 @@ class KMEIDTM(NoisyLabels):
 
     Args:
         lam: weight of the regulariser; 0 needs no features.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([0.0, 0.0])).with_columns(confident=torch.ones(2))
+        >>> b = torch.tensor([[0.0, 0.0], [-60.0, -60.0]])  # rates of ¼ on the first row, 0 on the second
+        >>> heads = {"reward": torch.tensor([3.0, 3.0]).log(), "transition": b}  # σ(f) = ¾
+        >>> KMEIDTM(lam=0.0).loss(heads, obs)  # −log(¾·¼ + ¼·¾), and −log ¼
+        tensor([0.9808, 1.3863])
     """
 
     lam: float = 0.3

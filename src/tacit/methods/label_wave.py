@@ -38,6 +38,15 @@ class LabelWave(NoisyLabels):
 
     Args:
         window: epochs that are averaged, 1 or more; usually 3 to 10.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 1.0, 0.0]))
+        >>> for f in torch.tensor([[[0.0, 0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0, 1.0]], [[1.0, -1.0, 1.0, 1.0]]]):
+        ...     obs = obs.with_columns(**LabelWave(window=1).refresh({"reward": f}, obs))
+        >>> LabelWave(window=1).criterion({"reward": f}, obs)  # in the second epoch one class of four changed
+        tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
 
     window: int = 10

@@ -43,6 +43,9 @@ class LatentPairs(LatentML):
     Relations: weight = 0 is `latent_ml`; `bpr` is the pair term of `naive`.
 
     Args:
+        objective: as in `latent_ml`.
+        misclicks: as in `latent_ml`.
+        gate: as in `latent_ml`.
         weight: of the pair term. Of 0, ½, 2 and 8, 2 left the best held-out −log P(y) on training prompts of TruthfulQA
             in each of the three simulated worlds in which they were compared (`context`, `style`, `both`).
 

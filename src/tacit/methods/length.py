@@ -16,6 +16,13 @@ class Length(Naive):
     """Logistic regression of the naive label on the logarithm of the word count, and nothing else.
 
     A reward model that does not beat it within prompts has learned length, not preference.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> Length().heads(obs)  # it sees the length, and starts from logit ¼ = −log 3
+        (Head(name='reward', view='length', bias=(-1.098...,), scalar=True),)
     """
 
     key: ClassVar[str] = "length"

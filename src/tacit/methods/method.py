@@ -37,6 +37,10 @@ class Head:
             prompt's embedding; `length`: the length alone; `none`: a free constant per output.
         bias: initial logit of each output; its length is the number of outputs.
         scalar: logits come as [..., B] instead of [..., B, outputs].
+
+    Example:
+        >>> Head("propensity", "context", (0.0,))  # one logit per row, from the context alone, ½ at first
+        Head(name='propensity', view='context', bias=(0.0,), scalar=True)
     """
 
     name: str
@@ -52,6 +56,13 @@ class Stage:
     Attributes:
         method: what is fitted; its `nuisances` turns out-of-fold logits into columns.
         makes: names of those columns. A stage whose columns the caller has supplied is not run.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import IPS, observations
+        >>> (stage,) = IPS().stages(observations(torch.tensor([1.0, 0.0])))
+        >>> stage.method.key, stage.makes
+        ('selection', ('p',))
     """
 
     method: Method
@@ -85,6 +96,20 @@ class Method:
         comparable: the criterion can compare capacities; else the first candidate is taken.
         sketch: so many leading coordinates of the text's features reach the loss as columns `sketch0`.., for methods
             that compare neighbours.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> @dataclass(frozen=True)
+        ... class Brier(Method):
+        ...     key = "brier"
+        ...     def heads(self, obs):
+        ...         return (Head("reward", "reward", (0.0,)),)
+        ...     def loss(self, logits, obs):
+        ...         return (torch.sigmoid(logits["reward"]) - obs.any_positive()[0]).square()
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> Brier().loss({"reward": torch.tensor([3.0, 3.0]).log()}, obs)  # σ(f) = ¾: (¼)² and (¾)²
+        tensor([0.0625, 0.5625])
     """
 
     key: ClassVar[str]

@@ -25,6 +25,16 @@ class MRDR(DRJL):
 
     Args:
         clip: propensities below it count as this; higher than elsewhere, since it is squared.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import DRJL, observations
+        >>> obs = observations(torch.tensor([1.0, 1.0])).with_columns(p=torch.tensor([0.25, 1.0]))
+        >>> MRDR().imputation_weights(obs), DRJL().imputation_weights(obs)  # ¾/¼² and 0/1²; 1/¼ and 1/1
+        (tensor([12.,  0.]), tensor([4., 1.]))
+        >>> heads = {"reward": torch.ones(2), "imputation": torch.tensor([1 / 3, 1 / 3]).log()}  # m = ¼
+        >>> MRDR().loss(heads, obs)  # 12·(1 − ¼)² + 1.3133 − (¼ + 4·¾), and 0 + 1.3133 − (¼ + 1·¾)
+        tensor([4.8133, 0.3133])
     """
 
     clip: float = 0.1

@@ -29,6 +29,14 @@ class MultiDR(MultiIPS):
 
     Args:
         clip: propensities below it count as this.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, float("nan")]))
+        >>> heads = {"reward": torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]])}  # f; p̂ = m = ½
+        >>> MultiDR().loss(heads, obs)  # softplus(2) = 2.1269: 2·log 2 + 2.1269 − 2·1.5, log 2 + 2.1269 − 2·½
+        tensor([0.5132, 1.8201])
     """
 
     key: ClassVar[str] = "multi_dr"

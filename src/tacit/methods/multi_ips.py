@@ -33,6 +33,16 @@ class MultiIPS(IPS):
 
     Args:
         clip: propensities below it count as this.
+
+    Example:
+        >>> import torch
+        >>> from dataclasses import replace
+        >>> from tacit.methods import observations
+        >>> obs, heads = observations(torch.tensor([1.0, float("nan")])), {"reward": torch.zeros(2, 2)}
+        >>> MultiIPS().loss(heads, obs)  # p̂ = σ(0) = ½: log 2 + 2·log 2 with a label, log 2 without
+        tensor([2.0794, 0.6931])
+        >>> MultiIPS().loss(heads, replace(obs, epoch=0))  # the propensity alone, at first
+        tensor([0.6931, 0.6931])
     """
 
     key: ClassVar[str] = "multi_ips"

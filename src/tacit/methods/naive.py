@@ -25,6 +25,13 @@ class Naive(Method):
     never about the level. Rows on which no positive signal could be recorded are left out.
 
     Loss: softplus(f) − y·f.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))  # copied or shared; neither
+        >>> Naive().loss({"reward": torch.tensor([3.0, 3.0]).log()}, obs)  # σ(f) = ¾: −log ¾ and −log ¼
+        tensor([0.2877, 1.3863])
     """
 
     key: ClassVar[str] = "naive"

@@ -24,6 +24,14 @@ class NaiveObserved(Explicit):
 
     Loss: o·bce(f, r). Right where labels are clean and given at random given the text, and the head can represent
     r(x); a head that cannot is fitted to the people who answer. Held-out rows are judged by the same loss.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, float("nan")]))
+        >>> heads = {"reward": torch.tensor([3.0, 3.0, 3.0]).log()}  # σ(f) = ¾
+        >>> NaiveObserved().loss(heads, obs)  # −log ¾ and −log ¼; without a label, nothing
+        tensor([0.2877, 1.3863, 0.0000])
     """
 
     key: ClassVar[str] = "naive_observed"

@@ -28,9 +28,21 @@ class NNPU(UPU):
     published code for logs). Each member decides on its own rows of the batch. Biased in small samples, consistent.
 
     Args:
+        prior: π if known, above the share of rows with a signal; None: estimated.
+        rule: by which an unknown prior is estimated; see `tacit.methods.stages.prior`.
         beta: how far below zero Rn may go, 0 or more.
         gamma: size of the step back.
         mode: what happens below: "ascent" or "clamp".
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> heads = {"reward": torch.tensor([3.0, 1 / 3, 1 / 3, 1 / 3]).log()}
+        >>> NNPU(prior=0.5).loss(heads, obs)  # Rn = ¼·(−log 4 + 3·log 4/3) < 0: its rows, turned round
+        tensor([ 1.3863, -0.2877, -0.2877, -0.2877])
+        >>> NNPU(prior=0.5, mode="clamp").loss(heads, obs)  # Rp: ½·4·log 4/3 on the positive
+        tensor([0.5754, 0.0000, 0.0000, 0.0000])
     """
 
     beta: float = 0.0

@@ -33,6 +33,14 @@ class Observations:
             alike. Refused below 0 where they lie on the CPU: reading them elsewhere waits for the device at each step.
         epoch: of training; −1 when rows are judged.
         names: of the K signals, for messages; empty where nobody named them.
+
+    Example:
+        >>> import torch
+        >>> obs = observations(torch.tensor([[1.0, 0.0], [0.0, float("nan")]]), polarity=(1, -1))
+        >>> obs.n_rows, obs.n_signals, obs.visible_BK.tolist(), obs.signal_rates()
+        (2, 2, [[True, True], [True, False]], [0.5, 0.0])
+        >>> obs.with_columns(p=torch.tensor([0.5, 0.25])).rows(torch.tensor([1])).column("p")
+        tensor([0.2500])
     """
 
     signals_BK: Tensor

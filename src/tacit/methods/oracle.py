@@ -23,6 +23,14 @@ class Oracle(Method):
     | text | gold in [0, 1]; a fraction is read as the share of reviewers who approve |
 
     Loss: softplus(f) − gold·f.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([0.0, 1.0]), gold=torch.tensor([1.0, 0.5]))
+        >>> heads = {"reward": torch.tensor([3.0, 3.0]).log()}  # σ(f) = ¾
+        >>> Oracle().loss(heads, obs)  # −log ¾, whatever the signal; log 4 − ½·log 3
+        tensor([0.2877, 0.8370])
     """
 
     key: ClassVar[str] = "oracle"

@@ -17,6 +17,13 @@ class PromptOnly(Naive):
 
     All answers to a prompt get one score: within prompts it ranks by chance, and what it gains beyond is what prompts
     give away about their users.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> PromptOnly().heads(obs)  # it sees the prompt, and starts from logit ¼ = −log 3
+        (Head(name='reward', view='prompt', bias=(-1.098...,), scalar=True),)
     """
 
     key: ClassVar[str] = "prompt_only"

@@ -26,6 +26,13 @@ class PUBalanced(PositiveUnlabelled):
     P(x|y=1)/(P(x|y=1) + P(x|y=0)): the order of r where users act alike on every response, never its level. More
     silent rows of the same kind change nothing. Relation: `naive` with classes reweighted. Published tables call it
     "pu_naive".
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        >>> PUBalanced().loss({"reward": torch.zeros(4)}, obs)  # 4·log 2 on one, 4/3·log 2 on each of three
+        tensor([2.7726, 0.9242, 0.9242, 0.9242])
     """
 
     key: ClassVar[str] = "pu_balanced"

@@ -35,6 +35,14 @@ class ReCRecF(ExposureModel):
 
     Args:
         lamp: λ, weight of the column `exposure_score` = an outside P(a=1) per row; without the column nothing is added.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0])).with_columns(exposure_score=torch.tensor([1.0, 0.5]))
+        >>> heads = {"reward": torch.zeros(2), "propensity": torch.zeros(2)}
+        >>> ReCRecF(lamp=1.0).loss(heads, obs)  # 2·log 2 − log ¼ + (½ − 1)², and 2·log 2 − log ¾ + (½ − ½)²
+        tensor([3.0226, 1.6740])
     """
 
     lamp: float = 0.1

@@ -29,6 +29,16 @@ class ReCRecI(ExposureModel):
     Args:
         l2: pull of each row's activity logit to 0, a rate of one half; it acts on the table's entries by how often they
             occur, where the paper penalises each entry alike.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> [head.view for head in ReCRecI().heads(obs)]
+        ['reward', 'context']
+        >>> heads = {"reward": torch.zeros(2), "propensity": torch.zeros(2)}
+        >>> ReCRecI().loss(heads, obs)  # 2·log 2 − log ¼, and 2·log 2 − log ¾; no pull at g = 0
+        tensor([2.7726, 1.6740])
     """
 
     l2: float = 1e-3

@@ -35,6 +35,13 @@ class RelMF(ExposureWeighted):
     Args:
         clip: propensities below it count as this.
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0])).with_columns(e=torch.tensor([0.25, 0.25]))
+        >>> RelMF().loss({"reward": torch.tensor([3.0, 3.0]).log()}, obs)  # s = ¾: 9/16 − 4·½, and 9/16
+        tensor([-1.4375,  0.5625])
     """
 
     clip: float = 0.1

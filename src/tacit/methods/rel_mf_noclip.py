@@ -17,6 +17,14 @@ class RelMFNoClip(RelMF):
     Args:
         clip: 1e-8, against division by 0 alone.
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import RelMF, observations
+        >>> obs = observations(torch.tensor([1.0])).with_columns(e=torch.tensor([0.02]))
+        >>> heads = {"reward": torch.tensor([3.0]).log()}  # s = ¾
+        >>> RelMFNoClip().loss(heads, obs), RelMF().loss(heads, obs)  # 9/16 − 50·½; 9/16 − 10·½ with e = .1
+        (tensor([-24.4375]), tensor([-4.4375]))
     """
 
     clip: float = 1e-8

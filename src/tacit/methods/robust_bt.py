@@ -34,6 +34,16 @@ class RobustBT(Method):
         flip_rate: ε in [0, ½).
         conservative: smooth instead of undoing.
         centring: weight of (f_w + f_l)².
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]), groups=torch.tensor([5, 5]))
+        >>> heads = {"reward": torch.tensor([1.0, 0.0])}
+        >>> RobustBT(centring=0.0).loss(heads, obs).mean()  # target 0.9/0.8: softplus(1) − 1.125
+        tensor(0.1883)
+        >>> RobustBT(centring=0.0, conservative=True).loss(heads, obs).mean()  # softplus(1) − 0.9
+        tensor(0.4133)
     """
 
     flip_rate: float = 0.1

@@ -33,6 +33,15 @@ class RobustDivideMix(DivideMix):
         unlabelled: final weight of the squared error on guessed labels.
         balance: weight of the penalty on a mean prediction away from the prior.
         perturbation: s, above 0; labels with a margin beyond 1/s are turned round.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import DivideMix
+        >>> f, r = torch.tensor([4.0, 6.0]), torch.tensor([1.0, 1.0])
+        >>> RobustDivideMix().judged_label(f, r)  # the margin 6 exceeds 1/0.2 = 5
+        tensor([1., 0.])
+        >>> DivideMix().judged_label(f, r)
+        tensor([1., 1.])
     """
 
     perturbation: float = 0.2

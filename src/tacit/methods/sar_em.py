@@ -26,6 +26,14 @@ class SAREM(ExposureModel):
     Relation: the observed likelihood and, for one signal, both gradients are those of `implicit_rm`; so is what stays
     open. It fits the propensity on expected likes where that one fits activity on all rows; at equal parameters the
     gradients agree.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> heads = {"reward": torch.zeros(2), "propensity": torch.zeros(2)}  # q = 1, and ½·½/(1 − ½·½) = ⅓
+        >>> SAREM().loss(heads, obs)  # log 2 + 1·log 2, and log 2 + ⅓·log 2
+        tensor([1.3863, 0.9242])
     """
 
     key: ClassVar[str] = "sar_em"

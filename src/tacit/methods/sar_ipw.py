@@ -39,6 +39,13 @@ class SARIPW(ExposureWeighted):
         clip: propensities below it count as this.
         nonnegative: take a step back when the part for disliked rows, Rn = mean[(1 − y/e)·softplus(f)], falls below 0.
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0])).with_columns(e=torch.tensor([0.25, 0.25]))
+        >>> SARIPW().loss({"reward": torch.ones(2)}, obs)  # softplus(1) = 1.3133, less 1/¼ = 4 for a click
+        tensor([-2.6867,  1.3133])
     """
 
     clip: float = 0.05

@@ -26,6 +26,16 @@ class SNIPS(IPS):
 
     Args:
         clip: propensities below it count as this.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs, p = observations(torch.tensor([1.0, 0.0, float("nan")])), torch.tensor([0.25, 0.5, 0.5])
+        >>> heads = {"reward": torch.zeros(3)}
+        >>> SNIPS().loss(heads, obs.with_columns(p=p))  # w = 4, 2, 0, of mean 2: 2·log 2, log 2
+        tensor([1.3863, 0.6931, 0.0000])
+        >>> SNIPS().loss(heads, obs.with_columns(p=p / 2))  # 8, 4, 0, of mean 4: the same
+        tensor([1.3863, 0.6931, 0.0000])
     """
 
     key: ClassVar[str] = "snips"

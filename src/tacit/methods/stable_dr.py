@@ -32,7 +32,7 @@ class StableDR(IPS):
 
         b:  mean over labelled rows of (bce(f̄, r) − l̂)²/p̄
         u:  mean bce(u, o) + eta·(mean (1 − o/p)(l̂ − mean l̂))²,   p = clip(σ(u))
-        f:  Σ (o/p̄)·bce(f, r) / Σ o/p̄
+        f:  Σ (o/p̄)·bce(f, r) / Σ o/p̄,   0 in a batch of fewer than eight labelled rows
 
     Where Σ (o/p)(l̂ − mean l̂) = 0, the last equals mean l̂ + Σ w(l − l̂)/Σ w, which is right when p or l̂ is. (In the
     published code one of two files balances 1 − o·p, both square the whole of u's loss, f's step is not normalised, and
@@ -41,6 +41,15 @@ class StableDR(IPS):
     Args:
         clip: propensities below it count as this.
         eta: weight of the balance.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0] * 8 + [float("nan")] * 8))
+        >>> f = torch.tensor([2.0] * 8 + [0.0] * 8)  # l̂ = 1.1269 and log 2, ±0.2169 around their mean
+        >>> heads = {"reward": f, "selection": torch.zeros(16), "imputation": torch.zeros(16)}  # p = m = ½
+        >>> StableDR().loss(heads, obs).mean()  # b: (2·½)²/½; u: log 2 + 0.2169²; f: softplus(−2) = 0.1269
+        tensor(2.8671)
     """
 
     eta: float = 1.0

@@ -38,6 +38,14 @@ class UBPR(WeightedPairs):
 
     Args:
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 1.0, 1.0]), groups=torch.tensor([5, 5, 6, 6]))
+        >>> obs = obs.with_columns(e=torch.tensor([0.25, 0.25, 0.5, 0.5]))
+        >>> UBPR().loss({"reward": torch.zeros(4)}, obs)  # 4·log 2; two clicks: 2·(1 − 2)·log 2 each
+        tensor([ 2.7726,  0.0000, -1.3863, -1.3863])
     """
 
     key: ClassVar[str] = "ubpr"

@@ -36,6 +36,14 @@ class UPL(WeightedPairs):
     Args:
         clip: propensities below it count as this.
         e_max: scale an estimated e so that its .99 quantile is this; None: as estimated.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0, 0.0]), groups=torch.tensor([5, 5, 5]))
+        >>> obs = obs.with_columns(e=torch.tensor([0.5]), relevance=torch.tensor([0.5, 0.5, 1.0]))
+        >>> UPL().loss({"reward": torch.zeros(3)}, obs)  # mean of 2·(½/¾)·log 2 and, for a sure like, 2·0
+        tensor([0.4621, 0.0000, 0.0000])
     """
 
     clip: float = 0.1

@@ -33,6 +33,15 @@ class VPU(PositiveUnlabelled):
     answer to mixed features, and a loss of this library sees answers to the rows of the log alone. Mixing answers
     instead is the same for a linear head only; for others it would be another method, so this is λ = 0, and weight
     decay and early stopping do what λ was for.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> VPU().loss({"reward": torch.tensor([3.0, 1 / 3]).log()}, obs).mean()  # Φ = ¾ and ¼: log ½ − log ¾
+        tensor(-0.4055)
+        >>> VPU().loss({"reward": torch.tensor([3 / 5, 1 / 7]).log()}, obs).mean()  # halved: log ¼ − log ⅜
+        tensor(-0.4055)
     """
 
     key: ClassVar[str] = "vpu"

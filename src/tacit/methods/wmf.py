@@ -27,6 +27,13 @@ class WMF(PositiveUnlabelled):
 
     Args:
         weight: w of silent rows, above 0; .05 to 1 are usual.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> obs = observations(torch.tensor([1.0, 0.0]))
+        >>> WMF(weight=0.5).loss({"reward": torch.zeros(2)}, obs)  # (½)² and ½·(½)², over the mean weight ¾
+        tensor([0.3333, 0.1667])
     """
 
     weight: float = 0.8
