@@ -1,5 +1,6 @@
 """From a feedback log to a policy that learns from it, on a laptop, nothing downloaded.
 
+    pip install -c constraints.txt ".[train,rlhf,serve]"
     python examples/finetune_export_align.py
 
 For a tiny Qwen3 and a tiny Llama, whose tokenizers are trained on the spot:

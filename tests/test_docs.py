@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from tacit.cli.main import app
 
@@ -78,6 +79,32 @@ def test_the_make_targets_of_a_page_exist(page: Path) -> None:
 def test_the_links_of_a_page_lead_to_files_of_the_repository(page: Path) -> None:
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_pages_are_a_site_as_they_stand() -> None:
+    """What `mkdocs build --strict` would refuse, for whoever has not installed it."""
+    told = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    sections = [entry for entry in told["nav"] if isinstance(entry, dict)]
+    listed = [entry for entry in told["nav"] if isinstance(entry, str)]
+    listed += [page for section in sections for pages in section.values() for page in pages]
+    docs = ROOT / "docs"
+    pages = sorted(docs.rglob("*.md"))
+    assert sorted(listed) == sorted(page.relative_to(docs).as_posix() for page in pages)
+    assert told["strict"] and told["exclude_docs"].split() == ["generate.py"]
+    for page in pages:
+        for target in _LINK.findall(page.read_text(encoding="utf-8")):
+            assert (page.parent / target).resolve() in pages, f"{page.name}: {target} is no page of docs/"
+    index = set(_LINK.findall((docs / "index.md").read_text(encoding="utf-8")))
+    assert index == set(listed) - {"index.md"}
+
+
+@pytest.mark.parametrize("page", named([*PAGES, *sorted((ROOT / "docs" / "results").glob("*.md"))]))
+def test_the_anchors_of_a_page_are_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        text = _FENCE.sub("", (page.parent / target if target else page).read_text(encoding="utf-8"))
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        slugs = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        assert anchor in slugs, f"{target}#{anchor}"
 
 
 def test_every_benchmark_has_its_line() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, IdentificationWarning, shown
+from tacit.extras import require
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare, prepare_log
 from tacit.methods import Method, Observations
@@ -148,6 +149,7 @@ def feedback_trainer(
     quiet: bool = True,
 ) -> FeedbackRewardTrainer:
     """The trainer of `finetune`, nuisances estimated, not yet run; the arguments are the same."""
+    require("fine-tuning", "accelerate")  # transformers would name an extra of its own
     from tacit.training.finetune import FeedbackRewardTrainer
     from tacit.training.finetune.config import as_mapping
     from tacit.training.finetune.preparation import reward_head

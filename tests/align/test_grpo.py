@@ -28,14 +28,17 @@ RECIPES = Path(__file__).parents[2] / "recipes" / "align"
 
 @pytest.fixture
 def place(tmp_path: Path, reward_folder: Path, policy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with rm/, policy/ and prompts.jsonl, as the recipes want it."""
+    """A folder with rm/, a policy and prompts, both by the names of the recipe too."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rm").symlink_to(reward_folder)
     (tmp_path / "policy").symlink_to(policy_folder)
+    (tmp_path / "base").symlink_to(policy_folder)
     rows = [
         {"prompt": [{"role": "user", "content": f"question {i % 4} of it"}], "liked": 1} for i in range(8)
     ]
     (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shutil.copy(tmp_path / "prompts.jsonl", tmp_path / "log.jsonl")
+    (tmp_path / "rm-7b").symlink_to(reward_folder)
     return tmp_path
 
 
@@ -221,7 +224,7 @@ def test_a_log_gives_each_prompt_once_and_names_what_it_leaves_out(
         ({"bounds": {"max_mean_length": 13}}, "could never be passed"),
         ({"trainer": {"max_steps": 3}}, "trainer.max_steps is set by tacit"),
         ({"trainer": {"disable_tqdm": False}}, "trainer.disable_tqdm is set by tacit"),
-        ({"reward": {"model": "nowhere", "uncertainty_penalty": 1.0}}, "no tacit.json"),
+        ({"reward": {"model": "nowhere", "uncertainty_penalty": 1.0}}, "no such folder nowhere"),
         ({"reward": {"model": "rm", "max_tokens": 5}}, "work together"),
     ],
 )

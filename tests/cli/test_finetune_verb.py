@@ -11,11 +11,14 @@ from command_line import Tacit
 from safetensors.torch import load_file, save_file
 
 from finetune_world import texts
+from tacit.align.config import AlignConfig
 from tacit.model import FineTunedRewardModel
+from tacit.training.finetune import FeedbackRewardConfig
 from tacit.training.finetune.run_config import FinetuneSettings
 from tiny_models import tiny_causal
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "finetune"
+ALIGN = RECIPES.with_name("align")
 
 
 @pytest.fixture
@@ -32,7 +35,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_laptop_recipe_makes_a_model_that_scores(place: Path, tacit: Tacit) -> None:
+def test_the_laptop_recipes_make_a_model_that_scores_and_a_policy_that_it_pays(
+    place: Path, tacit: Tacit
+) -> None:
     done = tacit("finetune", "run.yaml", "--json")
     assert done.status == 0, done.err
     told = done.json
@@ -42,6 +47,12 @@ def test_the_laptop_recipe_makes_a_model_that_scores(place: Path, tacit: Tacit) 
     assert len(scored.json["scores"]) == 400
     again = tacit("finetune", "run.yaml")
     assert again.status == 2 and "already holds another model" in again.err
+    refused = tacit("evaluate", "rm", "log.jsonl", "--gold", "copied")
+    assert refused.status == 2 and refused.err.count("\n") == 1
+    assert "tacit score rm log.jsonl --json" in refused.err
+    aligned = tacit("align", ALIGN / "laptop.yaml", "--json")
+    assert aligned.status == 0, aligned.err
+    assert aligned.json["steps"] >= 1 and (place / "aligned" / "adapter_model.safetensors").is_file()
 
 
 @pytest.mark.parametrize(
@@ -74,9 +85,28 @@ def test_a_mistake_in_the_file_is_one_line_and_nothing_is_written(
     assert not (place / "rm").exists() and not (place / "rm.partial").exists()
 
 
-def test_every_recipe_is_a_configuration() -> None:
-    for path in RECIPES.glob("*.yaml"):
-        assert FinetuneSettings.read(path).signal
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.yaml")))
+def test_every_recipe_is_a_configuration_and_fits_the_one_that_goes_on_from_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = FinetuneSettings.read(RECIPES / name)
+    knobs = FeedbackRewardConfig(str(tmp_path), **{**made.training, "bf16": False, "fsdp": None})
+    monkeypatch.chdir(tmp_path)
+    made.out.mkdir()
+    (made.out / "tacit.json").write_text("{}")
+    used = AlignConfig.read(ALIGN / name)
+    assert (used.policy, str(used.prompts)) == (made.model, made.log)
+    assert Path(used.reward.model) == made.out and used.reward.is_tacit
+    assert knobs.members >= 2 and used.reward.guard().needs_members
+
+
+def test_a_reward_model_that_is_not_there_is_not_taken_for_a_plain_classifier(
+    tmp_path: Path, tacit: Tacit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = tacit("align", ALIGN / "laptop.yaml")
+    assert done.status == 2 and done.err.count("\n") == 1
+    assert "reward: no such folder rm/" in done.err
 
 
 def test_a_run_does_not_go_on_with_another_model_at_the_same_place(

@@ -32,6 +32,11 @@ class RewardConfig(Settings):
     @model_validator(mode="after")
     def _fits(self) -> RewardConfig:
         guard = self.guard()
+        if guard.needs_members and not Path(self.model).is_dir():
+            raise ValueError(
+                f"no such folder {self.model}; uncertainty_penalty and max_uncertainty need one written by tacit fit "
+                "or tacit finetune: a plain classifier, of the hub too, has no members"
+            )
         if guard.needs_members and not self.is_tacit:
             raise ValueError(
                 f"{self.model} holds no tacit.json: a plain classifier has no members, whose spread "

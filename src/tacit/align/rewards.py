@@ -175,5 +175,6 @@ def require_members(scorer: Scorer) -> None:
     if members < 2:
         raise ConfigError(
             "this reward model has one member, whose spread is always 0: uncertainty_penalty and max_uncertainty would "
-            "do nothing; fit it with members ≥ 2, or leave them out"
+            "do nothing; leave them out, or make it with two or more (--members of tacit fit, members under training "
+            "in a file of tacit finetune)"
         )

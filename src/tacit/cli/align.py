@@ -16,6 +16,9 @@ def align(
     quiet: Quiet = False,
 ) -> None:
     """Train a policy with GRPO: reward less doubt and length, stopped when it drifts too far."""
+    from tacit.extras import require
+
+    require("tacit align", "trl", "accelerate")  # before anything that is part of them is imported
     from tacit.align.config import AlignConfig
     from tacit.align.grpo import align as run
     from tacit.align.grpo import is_first_process
@@ -23,6 +26,8 @@ def align(
     from tacit.cli.render import number, print_json, print_table
 
     checked = AlignConfig.read(config)
+    if checked.lora is not None:
+        require("lora", "peft")
     if is_first_process():
         notes.release()
     done = run(checked, quiet=quiet or json)

@@ -64,9 +64,16 @@ def evaluate(
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import number, print_json, print_table, with_interval
     from tacit.data import Roles
+    from tacit.errors import ConfigError
     from tacit.evaluation.report import evaluate_model
     from tacit.model import RewardModel
+    from tacit.model.folder import kind_of
 
+    if kind_of(model) is not None:
+        raise ConfigError(
+            f"{model} holds a fine-tuned model, expected one of tacit fit, which alone can be refitted; compare what "
+            f"tacit score {model} {path} --json gives with your labels"
+        )
     rm = RewardModel.load(model)
     log = read_log(
         path,

@@ -24,9 +24,14 @@ def finetune(
     An interrupted run goes on when the same command is given again. On several devices: accelerate launch -m
     tacit.cli.finetune CONFIG.
     """
+    from tacit.extras import require
+
+    require("tacit finetune", "accelerate")  # before transformers' trainer, which it is part of, is imported
     from tacit.training.finetune.run_config import FinetuneSettings
 
     settings = FinetuneSettings.read(config)
+    if settings.lora is not None:
+        require("lora", "peft")
     model = run(settings, quiet=quiet or json)
     if model is not None:
         _report(model, settings.out, as_json=json)
@@ -120,12 +125,8 @@ def _knobs(settings: FinetuneSettings, partial: Path) -> dict[str, Any]:
 def _adapter(settings: FinetuneSettings) -> Any:
     if settings.lora is None:
         return None
-    from tacit.errors import ConfigError
+    from peft import LoraConfig
 
-    try:
-        from peft import LoraConfig
-    except ImportError:
-        raise ConfigError('lora needs peft: pip install "tacit[train]"') from None
     lora = settings.lora
     return LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target_modules

@@ -26,6 +26,7 @@ from tacit.cli.safety import safety
 from tacit.cli.score import score
 from tacit.cli.serve import serve
 from tacit.errors import IdentificationWarning, TacitError
+from tacit.extras import absent_package, lacking
 
 app = typer.Typer(
     name="tacit",
@@ -71,6 +72,11 @@ def main() -> None:
         _fail(str(error))
     except BrokenPipeError:
         sys.exit(_CLOSED_PIPE)
+    except (ImportError, RuntimeError) as error:  # trl wraps the one in the other
+        package = absent_package(error)
+        if package is None:
+            raise
+        _fail(lacking("this", [package]))
     except (
         OSError
     ) as error:  # a full disk, a folder that may not be written: the user's to mend, so no traceback

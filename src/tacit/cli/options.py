@@ -67,7 +67,8 @@ Jobs = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 Cache = Annotated[
-    Path | None, typer.Option(help="Embedding cache; default $TACIT_CACHE or ~/.cache/tacit.", metavar="DIR")
+    Path | None,
+    typer.Option(help="Embedding cache; default $TACIT_CACHE or ~/.cache/tacit/embeddings.", metavar="DIR"),
 ]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tacit.errors import ConfigError
+from tacit.extras import require
 
 
 def serve(
@@ -37,8 +36,7 @@ def serve(
     ] = 120.0,
 ) -> None:
     """Serve a model: /v1/score, OpenRLHF's /get_reward, vLLM's /classify, /healthz, /metrics."""
-    if any(find_spec(package) is None for package in ("fastapi", "uvicorn", "prometheus_client")):
-        raise ConfigError('serving needs fastapi, uvicorn and prometheus-client: pip install "tacit[serve]"')
+    require("tacit serve", "fastapi", "uvicorn", "prometheus_client")
     from tacit.model import load_model
     from tacit.serving.run import bind, is_loopback, model_name, run
     from tacit.serving.settings import Settings, read_token

@@ -49,7 +49,7 @@ class Chat:
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered chats, never empty, at most `longest` each.
 
-        A doubled opening token is one; what is cut is the middle, since the response stands at the end.
+        A doubled opening token is one; what is cut follows the first token, since the response stands at the end.
         """
         return [self.shorten(ids) for ids in self.whole_ids(texts)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from tacit.evaluation.bench.published import CAVEAT, published
 from tacit.evaluation.bench.real import RealResult, tidy_real
 from tacit.evaluation.bench.results import Line, lines, tidy, write_rows
 from tacit.evaluation.bench.run import BenchResult
+from tacit.extras import lacking, missing
 from tacit.files import write_bytes
+
+logger = logging.getLogger("tacit")
 
 
 def write_run(
@@ -29,7 +33,7 @@ def write_run(
         table: lines of the result, where they have been computed already.
 
     Returns:
-        Paths by what they hold: "rows", "table", and one per picture.
+        Paths by what they hold: "rows", "table", and one per picture; none of these without matplotlib, which is told.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = {"rows": folder / "results.parquet", "table": folder / "table.md"}
@@ -50,6 +54,9 @@ def write_run(
     )
     write_rows(tidy(result), written["rows"])
     write_bytes(written["table"], text.encode())
+    if absent := missing(["matplotlib"]):  # a run of hours does not end without its tables
+        logger.warning("%s; then the same command draws them", lacking("no pictures: drawing them", absent))
+        return written
     from tacit.evaluation.bench.plots import draw
 
     for path in draw(result, table, folder):

@@ -57,7 +57,7 @@ class FeedbackRewardConfig(TrainingArguments):  # type: ignore[misc]  # transfor
         > Parameters that control the data preprocessing
 
         max_length (`int`, *optional*, defaults to `1024`):
-            Most tokens of a chat in training. Longer ones lose their middle; how many is told.
+            Most tokens of a chat in training. Of longer ones the first and the last are kept; how many is told.
         pad_to_multiple_of (`int`, *optional*, defaults to `8`):
             Batches are as wide as a multiple of this many tokens.
 

@@ -185,7 +185,7 @@ class Rows:
         held_data: items that judge it, or None.
         side: features by view, float32 [N, W].
         obs: N rows.
-        cut: chats that lost their middle.
+        cut: chats that were too long, of which the first token and the end stand.
     """
 
     data: Dataset

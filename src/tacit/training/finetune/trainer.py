@@ -144,8 +144,8 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
             )
         if rows.cut and self.is_world_process_zero():
             self.log_line(
-                f"{rows.cut} of {rows.obs.n_rows} chats have more than {ready.chat.longest} tokens and lost "
-                "their middle"
+                f"{rows.cut} of {rows.obs.n_rows} chats have more than {ready.chat.longest} tokens; their first "
+                "token and their end were kept"
             )
 
     # ---- running

@@ -10,13 +10,12 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
-from tacit.errors import ConfigError
 from tacit.evaluation.bench.contenders import BASELINES, Stopped
 from tacit.evaluation.bench.results import Line
 from tacit.evaluation.bench.run import BenchResult
+from tacit.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,10 +145,7 @@ def house_style() -> Iterator[None]:
 
 
 def _require_matplotlib() -> None:
-    if find_spec("matplotlib") is None:
-        raise ConfigError(
-            "plots: the package matplotlib is not installed; run pip install 'tacit[report]', or leave the plots out"
-        )
+    require("a picture", "matplotlib")
 
 
 def new_figure(width: float, height: float) -> Figure:
