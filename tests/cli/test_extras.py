@@ -14,7 +14,7 @@ from command_line import Tacit
 
 from tacit.cli import main as command_line
 from tacit.evaluation.bench import SUITES
-from tacit.extras import EXTRAS
+from tacit.extras import EXTRAS, absent_package
 
 ROOT = Path(__file__).parents[2]
 BLOCKED = """
@@ -175,3 +175,19 @@ def test_the_extras_are_those_of_the_package() -> None:
             assert name in unused or re.search(
                 rf"^\s*(from|import) {name}\b|\"{name}\"", source, re.MULTILINE
             ), name
+
+
+def test_an_optional_package_that_was_merely_tried_is_not_blamed_for_a_later_error() -> None:
+    def raised(*, from_it: bool) -> RuntimeError:
+        missing = ModuleNotFoundError("No module named 'no_such_package'", name="no_such_package")
+        try:
+            try:
+                raise missing
+            except ImportError:
+                raise RuntimeError("shapes differ") from (missing if from_it else None)
+        except RuntimeError as error:
+            return error
+
+    assert absent_package(raised(from_it=True)) == "no_such_package"
+    error = raised(from_it=False)
+    assert error.__context__ is not None and absent_package(error) is None
