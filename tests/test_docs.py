@@ -68,6 +68,11 @@ def test_the_page_of_verbs_names_those_without_json_or_quiet() -> None:
     assert "`--quiet` (all that show progress or notes: not `doctor`, `methods` and `serve`)" in told
 
 
+def test_every_verb_has_its_section() -> None:
+    told = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^## (\w+)$", told, re.MULTILINE)) == sorted(typer.main.get_group(app).commands)
+
+
 @pytest.mark.parametrize("page", named(PAGES))
 def test_the_make_targets_of_a_page_exist(page: Path) -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
