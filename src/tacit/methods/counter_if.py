@@ -32,7 +32,8 @@ class CounterIF(Method):
     Loss: point·L1 + pair·L2,
         L1 = mean over DP of softplus(−f) + mean over HE of softplus(f)
         L2 = mean softplus(−(f_DP − f_HE)) + mean softplus(−(f_UN − f_HE)) + mean softplus(−(f_HU − f_UN)),
-    pairs within a prompt; the printed pair loss lacks its minus sign. Held-out rows are judged by L2.
+    pairs within a prompt, each mean weighing prompts by their rows as in `bradley_terry`; the printed pair loss lacks
+    its minus sign. Held-out rows are judged by L2.
 
     Two deviations. Exposure is estimated from context, not from the distance to the clicked rows in feature space: on
     features that drive preference that distance puts the liked rows into HE, and L2 ranks the wrong way (see `Strata`).

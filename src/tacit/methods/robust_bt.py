@@ -26,7 +26,8 @@ class RobustBT(Method):
     Loss of a pair: bce(f_w − f_l, (1−ε)/(1−2ε)), whose expectation over flips is the loss of the true preference; with
     `conservative`, bce(f_w − f_l, 1−ε), which is label smoothing and shrinks differences. The former is unbounded below
     (it pays for ever larger differences), so held-out pairs are judged by the likelihood of a preference that may have
-    been turned round, −log[(1−ε)σ(d) + εσ(−d)]. ε is the share of *pairs* that are flipped, each on its own.
+    been turned round, −log[(1−ε)σ(d) + εσ(−d)]. ε is the share of *pairs* that are flipped, each on its own. The mean
+    over pairs weighs prompts by their rows, as in `bradley_terry`.
 
     Relations: ε = 0 is `bradley_terry`.
 
