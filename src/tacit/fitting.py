@@ -24,6 +24,7 @@ from tacit.methods import Method, Observations, refuse_unread_gold
 from tacit.methods.columns import nuisance_columns
 from tacit.model import Inputs, PropensityFeatures, RewardFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
+    context_excluded,
     describe_identification,
     describe_log,
     describe_scores,
@@ -223,7 +224,13 @@ def fit(
         "log": describe_log(log),
         "pairs": KnownPairs.of(log).to_json(),  # so that its rows are known again in another log
         "training": describe_training(config, ensemble, choice),
-        "metrics": describe_scores(chosen, ensemble, views, len(log)),
+        "metrics": describe_scores(
+            chosen,
+            ensemble,
+            views,
+            prepared.observations,
+            exclusion=context_excluded(log, propensity_features),
+        ),
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),
         "nuisance_views": nuisance_views(chosen, prepared.observations),
         "nuisances": sorted(columns),  # given by the caller: a refit without them would be another fit

@@ -209,6 +209,9 @@ def test_the_card_tells_signals_context_method_and_limits(folder: Path, rm: Rewa
         assert words in card
     assert "Warning" not in card
     assert f"{100 * rm.info['metrics']['base_rate']:.1f} %" in card
+    low, high = (f"{100 * bound:.1f} %" for bound in rm.info["metrics"]["base_rate_bounds"])
+    assert f"any share from {low} to {high} explains it as well" in " ".join(card.split())
+    assert f"a Cohen's kappa of **{rm.info['metrics']['strata_kappa']:.3f}**" in " ".join(card.split())
 
 
 @pytest.mark.filterwarnings("ignore::tacit.errors.IdentificationWarning")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from safetensors.torch import load_file
 from toy_log import QUICK, columns, log_of, within_prompt_accuracy
 
@@ -223,6 +224,66 @@ def test_gold_is_advised_with_a_method_that_reads_it() -> None:
     for key, end in (("implicit_rm", "(--gold)"), ("sar_em", "(--gold) with latent_ml")):
         (text,) = identification_warnings(methods.get(key), blind, "context")
         assert text.endswith(end)
+
+
+def test_one_signal_leaves_the_level_open_and_says_between_what(rm: RewardModel) -> None:
+    low, high = rm.info["metrics"]["base_rate_bounds"]
+    truth = float(np.mean(TABLE["truth"]))
+    assert low < rm.info["metrics"]["base_rate"] < high
+    assert low < truth < high
+
+
+def test_members_agree_on_strata_as_cohen_counts_it(rm: RewardModel) -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    log = log_of(TABLE)
+    logits = rm.ensemble.logits(rm.views(log), torch.arange(len(log)))
+    silent = torch.zeros(len(log))
+    first, second = (
+        methods.strata(f, g, silent).argmax(-1)[np.array(TABLE["copied"]) == 0]
+        for f, g in zip(logits["reward"], logits["propensity"], strict=True)
+    )
+    assert rm.info["metrics"]["strata_kappa"] == pytest.approx(cohen_kappa_score(first, second))
+
+
+@pytest.mark.filterwarnings("ignore::tacit.errors.IdentificationWarning")
+def test_without_context_that_tells_the_level_lies_between_the_clicks_and_one() -> None:
+    for roles in ({"context": ()}, {"context": ("same",)}):
+        blind = fit(
+            log_of({**TABLE, "same": [1] * len(TABLE["slot"])}, **roles), encoder="hashing:32", config=QUICK
+        )
+        assert blind.info["metrics"]["base_rate_bounds"] == pytest.approx([np.mean(TABLE["copied"]), 1])
+    published = fit(log_of(TABLE), encoder="hashing:32", config=QUICK, propensity_features="text")
+    assert published.info["metrics"]["base_rate_bounds"][1] == 1
+
+
+def test_a_complaint_leaves_the_share_of_dislikes_open() -> None:
+    silent = log_of(
+        {**TABLE, "left": [1 - liked for liked in TABLE["copied"]]}, signals=(Signal("left", polarity=-1),)
+    )
+    fitted = fit(silent, encoder="hashing:32", config=QUICK)
+    logits = fitted.ensemble.logits(fitted.views(silent), torch.arange(len(silent)))
+    dislike_N, act_N = (
+        torch.sigmoid(-logits["reward"].mean(0)),
+        torch.sigmoid(logits["propensity"].mean(0)[:, 0]),
+    )
+    fewest, most = methods.level_bounds(dislike_N, act_N)
+    found = fitted.info["metrics"]
+    assert found["base_rate_bounds"] == pytest.approx([1 - most, 1 - fewest], abs=1e-5)
+    assert 1 - most < found["base_rate"] < 1 - fewest
+
+
+def test_gold_a_second_signal_or_misclicks_leave_no_bounds_to_state() -> None:
+    rng = np.random.default_rng(0)
+    shared = {"shared": (rng.random(len(TABLE["slot"])) < 0.3).astype(int).tolist()}
+    for log, knobs in (
+        (log_of(TABLE, gold="truth"), {"use_gold": True}),
+        (log_of({**TABLE, **shared}, signals=(Signal("copied"), Signal("shared"))), {}),
+        (log_of(TABLE, signals=(Signal("copied", misclick=0.02),)), {}),
+        (log_of(TABLE), {"method": "naive"}),
+    ):
+        told = fit(log, encoder="hashing:32", config=QUICK, **knobs).info["metrics"]
+        assert told["base_rate_bounds"] is None
 
 
 def test_unknown_propensity_features_are_refused_instead_of_read_as_the_default() -> None:

@@ -240,6 +240,11 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
         )
     if model.method.level == "prob":
         print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
+        if bounds := info["metrics"]["base_rate_bounds"]:
+            low, high = map(number, bounds)
+            print(
+                f"  from {low} to {high} would explain the clicks as well: one signal shows liking times acting"
+            )
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"
     )

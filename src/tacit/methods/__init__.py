@@ -25,7 +25,7 @@ from tacit.methods.dr_jl import DRJL
 from tacit.methods.elkan_noto import ElkanNoto
 from tacit.methods.eps_softmax import EpsSoftmax
 from tacit.methods.forward_correction import ForwardCorrection
-from tacit.methods.identification import Identifiability, identifiability_rank
+from tacit.methods.identification import Identifiability, identifiability_rank, level_bounds
 from tacit.methods.ilde import ILDE
 from tacit.methods.implicit_rm import ImplicitRM
 from tacit.methods.ips import IPS
@@ -129,6 +129,7 @@ __all__ = [
     "available",
     "get",
     "identifiability_rank",
+    "level_bounds",
     "observations",
     "refuse_unread_gold",
     "strata",

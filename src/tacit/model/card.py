@@ -114,9 +114,9 @@ Scores how much users *like* a response, learned from what they did with {log["r
 
 ## What it tells and what it cannot
 
-{_level(manifest["metrics"]["base_rate"], method)}
+{_level(manifest["metrics"], method)}
 * The log alone does not tell: {identification["not_identified"]}.
-{_agreement(manifest["metrics"]["member_spearman"])}\
+{_agreement(manifest["metrics"])}\
 {_criterion(manifest)}
   No clean label took part in training, early stopping or the choice of capacity{_gold_note(log)}.
 
@@ -152,9 +152,18 @@ rm.probability({asked})  # {chance}
 rm.uncertainty({asked})  # spread between members, in logits"""
 
 
-def _level(base_rate: float | None, method: Method) -> str:
+def _level(metrics: Mapping[str, Any], method: Method) -> str:
     if method.level == "prob":
-        return f"* Estimated share of responses that users like: **{_percent(base_rate)}**."
+        told = f"* Estimated share of responses that users like: **{_percent(metrics['base_rate'])}**."
+        bounds = metrics.get("base_rate_bounds")  # older folders do not say
+        if bounds is None:
+            return told
+        low, high = map(_percent, bounds)
+        return (
+            f"{told} One signal shows only how\n  often users like *and* act: any share from {low} to {high} explains "
+            "it as well, if the form of the\n  propensity is not trusted. A second signal or audited rows (gold) would "
+            "settle it."
+        )
     return "* What share of responses users like is not told: scores order responses, and have no level of their own."
 
 
@@ -173,12 +182,17 @@ def _criterion(manifest: Mapping[str, Any]) -> str:
     return f"* Held-out {what}: {value}{unit}; {own} of the members were judged by rows of training, which flatters."
 
 
-def _agreement(spearman: float | None) -> str:
+def _agreement(metrics: Mapping[str, Any]) -> str:
+    spearman, kappa = metrics["member_spearman"], metrics.get("strata_kappa")  # older folders lack the latter
     if spearman is None:
         return "* One member, or equal scores: how far members disagree, and so how sure a score is, is not known.\n"
+    why = (
+        f"* Why a silent response is silent (disliked, nobody acting, or both) they tell alike to a Cohen's kappa of\n"
+        f"  **{_number(kappa)}** (1 is perfect, 0 is chance).\n"
+    )
     return (
         f"* Members agree on the order of responses to a Spearman correlation of\n  **{_number(spearman)}** "
-        "(1 is perfect; below .8, ask for context, more signals or gold).\n"
+        f"(1 is perfect; below .8, ask for context, more signals or gold).\n{'' if kappa is None else why}"
     )
 
 

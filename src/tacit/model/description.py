@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tacit.data import FeedbackLog
 from tacit.features import idle_columns
-from tacit.methods import Method, Observations, identifiability_rank
+from tacit.methods import Method, Observations, identifiability_rank, level_bounds
 from tacit.model.inputs import PropensityFeatures
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
@@ -91,12 +92,25 @@ def describe_training(config: TrainingConfig, ensemble: Ensemble, choice: Choice
     }
 
 
-def describe_scores(method: Method, ensemble: Ensemble, views: Views, rows: int) -> dict[str, float | None]:
+def describe_scores(
+    method: Method, ensemble: Ensemble, views: Views, obs: Observations, *, exclusion: bool
+) -> dict[str, Any]:
     """Level, spread and agreement of the members on the rows of the log; no clean label is involved.
 
-    `swap_index` is the mean over pairs of members of |corr(reward, other's propensity)| − |corr(reward, other's
-    reward)|: positive when heads exchange their roles between members.
+    `base_rate_bounds` is what `level_bounds` gives of a model of one signal; None where something else settles the
+    level. `strata_kappa` is how far members agree on why a silent row is silent (disliked, passive or both), Cohen's
+    kappa of the likeliest stratum, mean over pairs of members; `swap_index` is the mean over pairs of members of
+    |corr(reward, other's propensity)| − |corr(reward, other's reward)|: positive when heads exchange their roles
+    between members.
+
+    Args:
+        method: the estimator.
+        ensemble: as fitted.
+        views: of the log.
+        obs: of the log.
+        exclusion: the propensity sees context that varies, and never the embedding.
     """
+    rows = obs.n_rows
     with torch.no_grad():
         logits = ensemble.logits(views, torch.arange(rows))
     reward_MN = method.reward(logits).expand(-1, rows).numpy()
@@ -107,11 +121,63 @@ def describe_scores(method: Method, ensemble: Ensemble, views: Views, rows: int)
     return {
         "held_out_criterion": float(ensemble.criterion_M.mean()),
         "base_rate": float(torch.sigmoid(torch.from_numpy(reward_MN).mean(0)).mean()),
+        "base_rate_bounds": _bounds(method, logits, obs, exclusion=exclusion),
+        "strata_kappa": _strata_kappa(method, logits, obs),
         "score_mean": float(reward_MN.mean(0).mean()),
         "score_std": float(reward_MN.mean(0).std()),
         "member_spearman": member_agreement(reward_MN),
         "swap_index": swap,
     }
+
+
+def _bounds(
+    method: Method, logits: Mapping[str, Tensor], obs: Observations, *, exclusion: bool
+) -> list[float] | None:
+    """The level's bounds where a signal alone, without misclicks, is read as liking times acting, and no gold is."""
+    trusted = obs.gold_known_B is not None and bool(obs.gold_known_B.any())
+    if trusted or not _is_product(method, logits, obs):
+        return None
+    sign = obs.polarity[0]
+    low, high = obs.signal_rates()[0], 1.0  # it was given whenever it was due; it is always due
+    if exclusion:
+        like_N = torch.sigmoid(sign * method.reward(logits).mean(0)).expand(obs.n_rows)
+        act_N = torch.sigmoid(logits["propensity"].mean(0).reshape(-1)).expand(obs.n_rows)
+        low, high = level_bounds(like_N, act_N)
+    return [low, high] if sign > 0 else [round(1 - high, 6), round(1 - low, 6)]
+
+
+def _is_product(method: Method, logits: Mapping[str, Tensor], obs: Observations) -> bool:
+    """Whether one signal is read as liking (or disliking) times acting, and nothing else can fire it."""
+    return (
+        method.exchangeable
+        and obs.n_signals == 1
+        and not any(obs.misclick)
+        and "propensity" in logits
+        and not logits.keys() & {"misclick", "activity"}
+    )
+
+
+def _strata_kappa(method: Method, logits: Mapping[str, Tensor], obs: Observations) -> float | None:
+    from sklearn.metrics import cohen_kappa_score
+
+    if not _is_product(method, logits, obs):
+        return None
+    like_MN = obs.polarity[0] * method.reward(logits)
+    M = len(like_MN)
+    act_MN = logits["propensity"].reshape(M, -1)
+    silent_N = obs.visible_BK[:, 0] & (obs.signals_BK[:, 0] == 0)
+    # posterior odds of (disliked but active, liked but passive, neither) are (e^g, e^f, 1)
+    stratum_MN = torch.stack(torch.broadcast_tensors(act_MN, like_MN, torch.zeros(M, obs.n_rows))).argmax(0)
+    stratum_Mn = stratum_MN[:, silent_N].numpy()
+    differ = [(a, b) for a, b in itertools.combinations(stratum_Mn, 2) if len(np.union1d(a, b)) > 1]
+    return float(np.mean([cohen_kappa_score(a, b) for a, b in differ])) if differ else None
+
+
+def context_excluded(log: FeedbackLog, propensity_features: PropensityFeatures) -> bool:
+    """Whether a propensity sees context that varies, and not what the reward sees."""
+    return propensity_features == "context" and len(idle_columns(log.context_columns())) < len(
+        log.roles.context
+    )
 
 
 def describe_identification(
