@@ -30,7 +30,7 @@ LOGS: tuple[tuple[str, tuple[Signal, ...], str], ...] = (
     (
         "thumbs: one positive, one negative",
         (Signal("up"), Signal("down", -1)),
-        "the level stays open up to a constant: audit some rows if you need it",
+        "nothing more, if the text moves thumbs through preference alone; audited rows make sure of the level",
     ),
     (
         "two positive signals",
@@ -147,11 +147,12 @@ def identification() -> str:
     """One row per combination of signals."""
     rows = []
     for title, polarity, gate, misclicks in RANKS:
-        found = identifiability_rank(polarity, gate=gate, misclicks=misclicks)
-        rows.append(
-            (title, str(found.parameters), str(found.rank), "yes" if found.preference_identified else "no")
+        found, across = (
+            identifiability_rank(polarity, gate=gate, misclicks=misclicks, responses=n) for n in (1, 2)
         )
-    return table(("signals", "unknowns", "rank", "preference identified"), rows)
+        told = ["yes" if one.preference_identified else "no" for one in (found, across)]
+        rows.append((title, str(found.parameters), str(found.rank), *told))
+    return table(("signals", "unknowns", "rank", "preference identified", "across responses"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

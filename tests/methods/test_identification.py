@@ -42,6 +42,62 @@ def test_rank_table(
     assert (found.parameters, found.rank, found.preference_identified) == (parameters, rank, identified)
 
 
+@pytest.mark.parametrize(
+    ("polarity", "gate", "misclicks", "parameters", "rank", "identified"),
+    [
+        ([P], False, False, 3, 2, False),  # one factor between liking and acting
+        ([P, N], False, False, 4, 4, True),  # P(up)/e+ + P(down)/e- = 1 at both
+        ([P, N], True, False, 5, 4, True),  # the gate and the rates stay mixed, the preference does not
+        ([P, P], False, True, 6, 6, True),  # Hui & Walter 1980
+        ([N, N], False, True, 6, 6, True),
+        ([P, P], True, False, 5, 4, False),
+        ([P, N, N], True, False, 6, 6, True),
+    ],
+)
+def test_rank_table_of_two_responses_that_share_the_rates(
+    polarity: list[int], gate: bool, misclicks: bool, parameters: int, rank: int, identified: bool
+) -> None:
+    found = identifiability_rank(polarity, gate=gate, misclicks=misclicks, responses=2)
+    assert (found.parameters, found.rank, found.preference_identified) == (parameters, rank, identified)
+
+
+@pytest.mark.parametrize("rates", [(0.6, 0.1), (0.1, 0.6)])
+def test_thumbs_on_two_texts_recover_the_level_whichever_thumb_is_lazier(rates: tuple[float, float]) -> None:
+    liked_R, rate_K = torch.tensor([0.3, 0.8], dtype=torch.float64), torch.tensor(rates, dtype=torch.float64)
+    patterns = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    up_R, down_R = liked_R * rate_K[0], (1 - liked_R) * rate_K[1]
+    weight_RP = torch.stack([up_R, down_R, 1 - up_R - down_R], dim=1)
+    obs, method = observations(patterns, polarity=(P, N)), LatentML(gate=False, misclicks="zero")
+    f_R = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    g = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [f_R, g], max_iter=2000, tolerance_grad=1e-13, tolerance_change=1e-16, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        losses = [method.loss({"reward": f, "propensity": g}, obs) for f in f_R[:, None]]
+        loss = (weight_RP * torch.stack(losses)).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    assert torch.sigmoid(f_R).tolist() == pytest.approx(liked_R.tolist(), abs=1e-4)
+    assert torch.sigmoid(g)[0].tolist() == pytest.approx(rate_K.tolist(), abs=1e-4)
+
+
+def test_what_a_set_of_signals_leaves_open_follows_from_both_tables() -> None:
+    both = [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    for values, polarity, method, words in (
+        ([[1.0], [0.0]], (P,), LatentML(), "one constant per connected component"),
+        (both, (P, P), LatentML(misclicks="zero"), "independent given preference, context and style"),
+        (both, (P, N), LatentML(), "through preference alone"),
+        (both, (P, P), LatentML(misclicks="zero", gate=True), "preference apart from the rates"),
+    ):
+        assert words in method.open_questions(observations(torch.tensor(values), polarity=polarity))
+
+
 def test_the_population_fit_of_three_signals_recovers_preference_hits_and_misclicks() -> None:
     r, e, eps = 0.6, torch.tensor([0.5, 0.3, 0.7]), torch.tensor([0.05, 0.02, 0.1])
     patterns = torch.tensor(list(itertools.product([0.0, 1.0], repeat=3)), dtype=torch.float64)

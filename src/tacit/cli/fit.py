@@ -240,7 +240,7 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
         )
     if model.method.level == "prob":
         print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
-        if bounds := info["metrics"]["base_rate_bounds"]:
+        if bounds := info["metrics"].get("base_rate_bounds"):  # a folder written before may lack them
             low, high = map(number, bounds)
             print(
                 f"  from {low} to {high} would explain the clicks as well: one signal shows liking times acting"

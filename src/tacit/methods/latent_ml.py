@@ -47,8 +47,9 @@ class LatentML(Method):
     which removes the exchange of likes and dislikes.
 
     Identified up to a few rates: three signals identify everything, misclicks included, with no context; two
-    positive ones without misclicks too; one positive and one negative identify the odds times a constant. A
-    shared activity gate needs two signals of each polarity (`identifiability_rank`).
+    positive ones without misclicks too; one positive and one negative identify the odds times a constant at one
+    response, and the constant across responses, as long as the text moves both through preference alone. A shared
+    activity gate needs two signals of each polarity at one response (`identifiability_rank`).
 
     With the gate, one latent activity a ~ Bernoulli(σ(activity)) moves with context and style and switches every
     signal; given that the user acts, each signal has one hit rate. It is the default for exactly one positive and
@@ -88,7 +89,7 @@ class LatentML(Method):
         "signals independent given preference, context and style; better than chance; context moves activity only"
     )
     not_identified: ClassVar[str] = (
-        "depends on the signals: a constant with one of each polarity, nothing with three"
+        "depends on the signals: one constant with one, nothing with more if the text moves them by preference alone"
     )
     citation: ClassVar[str] = "Dawid & Skene 1979; Allman et al. 2009, arXiv 0809.5032; K=1: arXiv 2603.23184"
 
@@ -112,19 +113,19 @@ class LatentML(Method):
         return sorted(obs.polarity) == [-1, 1] if self.gate == "auto" else self.gate
 
     def open_questions(self, obs: Observations) -> str:
-        """What this set of signals leaves open, by its rank table, where context does not help."""
+        """What this set of signals leaves open, by its rank table, at one response and across several."""
         if obs.n_signals == 1:
             return (
                 "one constant per connected component of contexts; without context, preference from activity"
             )
-        if sorted(obs.polarity) == [-1, 1]:
-            return (
-                "the level, up to one constant: how much more readily users praise what they like than blame what they "
-                "dislike (audit some rows, --gold, if you need it); the order is told"
-            )
-        misclicks = self.learns_misclicks(obs)
-        if identifiability_rank(obs.polarity, misclicks=misclicks, draws=2).preference_identified:
+        kind = {"gate": self.has_gate(obs), "misclicks": self.learns_misclicks(obs)}
+        if identifiability_rank(obs.polarity, **kind, draws=2).preference_identified:
             return "nothing more, as long as the signals are independent given preference, context and style"
+        if identifiability_rank(obs.polarity, **kind, responses=2, draws=2).preference_identified:
+            return (
+                "nothing more, as long as the text moves these signals through preference alone; where users praise "
+                "or blame some texts more readily than others, the level is off (audit some rows, --gold, to be sure)"
+            )
         return (
             "preference apart from the rates of these signals; add a signal of another kind, context or gold"
         )
