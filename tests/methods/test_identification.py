@@ -90,7 +90,7 @@ def test_thumbs_on_two_texts_recover_the_level_whichever_thumb_is_lazier(rates: 
 def test_what_a_set_of_signals_leaves_open_follows_from_both_tables() -> None:
     both = [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
     for values, polarity, method, words in (
-        ([[1.0], [0.0]], (P,), LatentML(), "one constant per connected component"),
+        ([[1.0], [0.0]], (P,), LatentML(), "a factor between liking and acting"),
         (both, (P, P), LatentML(misclicks="zero"), "independent given preference, context and style"),
         (both, (P, N), LatentML(), "through preference alone"),
         (both, (P, P), LatentML(misclicks="zero", gate=True), "preference apart from the rates"),

@@ -40,7 +40,7 @@ class ExposureModel(Method):
         "no misclicks; activity independent of preference given context and style; context moves activity only"
     )
     not_identified: ClassVar[str] = (
-        "one constant per connected component of contexts; without context, r from e"
+        "a factor between liking and acting, one per group of linked contexts; without context, one from the other"
     )
 
     def heads(self, obs: Observations) -> tuple[Head, ...]:

@@ -64,7 +64,7 @@ class ImplicitRM(Method):
         "no misclicks; activity independent of preference given context and style; context moves activity only"
     )
     not_identified: ClassVar[str] = (
-        "one constant per connected component of contexts; without context, r from e"
+        "a factor between liking and acting, one per group of linked contexts; without context, one from the other"
     )
     citation: ClassVar[str] = "Wang et al. 2026, arXiv 2603.23184"
 

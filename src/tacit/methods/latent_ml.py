@@ -116,7 +116,8 @@ class LatentML(Method):
         """What this set of signals leaves open, by its rank table, at one response and across several."""
         if obs.n_signals == 1:
             return (
-                "one constant per connected component of contexts; without context, preference from activity"
+                "a factor between liking and acting, one per group of linked contexts; without context, one from the "
+                "other"
             )
         kind = {"gate": self.has_gate(obs), "misclicks": self.learns_misclicks(obs)}
         if identifiability_rank(obs.polarity, **kind, draws=2).preference_identified:
