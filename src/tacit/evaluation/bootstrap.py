@@ -230,16 +230,17 @@ def weighted_auroc(scores: Numbers, target: Numbers) -> Weighted:
     s_N, t_N = checked(scores, target)
     check_binary(t_N)
     order_N = np.argsort(s_N, kind="stable")
-    t_N = t_N[order_N]
-    # Rows with equal scores form one block; a pair inside a block counts ½.
-    starts = np.flatnonzero(np.r_[True, np.diff(s_N[order_N]) != 0])
+    ones, zeros = (order_N[t_N[order_N] == value] for value in (1, 0))
+    fewer, most = (np.searchsorted(s_N[zeros], s_N[ones], side=side) for side in ("left", "right"))
 
     def over(weights_DN: FloatArray) -> FloatArray:
-        sorted_DN = weights_DN[:, order_N]
-        positive = np.add.reduceat(sorted_DN * t_N, starts, axis=1)
-        negative = np.add.reduceat(sorted_DN * (1 - t_N), starts, axis=1)
-        below = np.cumsum(negative, axis=1) - negative / 2
-        return _ratio((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
+        below = np.zeros((len(weights_DN), len(zeros) + 1))  # weight of the first so many negative rows
+        np.cumsum(weights_DN[:, zeros], axis=1, out=below[:, 1:])
+        passed = np.take(below, fewer, axis=1)
+        passed += np.take(below, most, axis=1)  # twice the weight below a positive row: a tie counts ½
+        positive = weights_DN[:, ones]
+        pairs = positive.sum(axis=1) * below[:, -1]
+        return _ratio(np.einsum("dn,dn->d", positive, passed) / 2, pairs)
 
     return Weighted(over)
 
