@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ import tacit
 from finetune_world import clicks_log, rated_log, texts
 from tacit import methods
 from tacit.data import FeedbackLog, Roles, Signal
-from tacit.errors import ConfigError, DataError, DegenerateDataError
+from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationWarning
 from tacit.finetuning import describe, feedback_trainer
 from tacit.methods import SARIPW, ElkanNoto
 from tacit.model import FineTunedRewardModel
@@ -227,7 +228,7 @@ def test_gold_that_was_not_asked_for_is_not_counted_as_read(base: Path, tmp_path
     log = clicks_log().with_roles(gold="audit")
     for use, rows in ((False, 0), (True, 134)):
         trainer = feedback_trainer(log, str(base), args=knobs(tmp_path), use_gold=use)
-        done: Any = SimpleNamespace(criterion=0.5, base_rate=0.5)
+        done: Any = SimpleNamespace(criterion=0.5, base_rate=0.5, open_level=None)
         assert describe(trainer, log, done)["log"]["gold_rows"] == rows
 
 
@@ -528,6 +529,21 @@ def test_the_folder_states_the_metrics_of_the_weights_that_are_kept(base: Path, 
     assert metrics["base_rate"] == pytest.approx(rm.probability(trainer.eval_log).mean(), abs=1e-4)
     judged = [entry["eval_criterion"] for entry in trainer.state.log_history if "eval_criterion" in entry]
     assert metrics["held_out_criterion"] == pytest.approx(min(judged), abs=1e-4)
+
+
+def test_a_fine_tuned_model_says_how_far_one_signal_leaves_its_level_open(base: Path, tmp_path: Path) -> None:
+    log = clicks_log()
+    found = {}
+    for name, roles in (("context", {}), ("none", {"context": ()}), ("gold", {"gold": "audit"})):
+        knobs_ = knobs(tmp_path / name, num_train_epochs=2, learning_rate=3e-2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", IdentificationWarning)
+            rm = tacit.finetune(log.with_roles(**roles), str(base), args=knobs_, use_gold=name == "gold")
+        found[name] = rm.info["metrics"]
+    low, high = found["context"]["base_rate_bounds"]
+    assert low <= found["context"]["base_rate"] <= high < 1
+    assert found["none"]["base_rate_bounds"] == pytest.approx([log.signal_matrix()[0].mean(), 1])
+    assert found["gold"]["base_rate_bounds"] is None
 
 
 def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: Path, tmp_path: Path) -> None:

@@ -154,6 +154,11 @@ def _report(model: FineTunedRewardModel, folder: Path, *, as_json: bool) -> None
                 if model.method.level == "prob"
                 else []
             ),
+            *(
+                [("one signal leaves it open", " to ".join(map(number, metrics["base_rate_bounds"])))]
+                if metrics.get("base_rate_bounds")
+                else []
+            ),
             ("level (score + level → probability)", number(info["level"])),
         ],
         "The folder is a plain sequence classifier: TRL, OpenRLHF, verl and vLLM load it as it is.",

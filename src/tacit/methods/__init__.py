@@ -25,7 +25,7 @@ from tacit.methods.dr_jl import DRJL
 from tacit.methods.elkan_noto import ElkanNoto
 from tacit.methods.eps_softmax import EpsSoftmax
 from tacit.methods.forward_correction import ForwardCorrection
-from tacit.methods.identification import Identifiability, identifiability_rank, level_bounds
+from tacit.methods.identification import Identifiability, identifiability_rank
 from tacit.methods.ilde import ILDE
 from tacit.methods.implicit_rm import ImplicitRM
 from tacit.methods.ips import IPS
@@ -38,6 +38,7 @@ from tacit.methods.latent_em import LatentEM
 from tacit.methods.latent_ml import LatentML
 from tacit.methods.latent_pairs import LatentPairs
 from tacit.methods.length import Length
+from tacit.methods.level import level_bounds, open_level
 from tacit.methods.method import Head, Method, Stage
 from tacit.methods.mrdr import MRDR
 from tacit.methods.multi_dr import MultiDR
@@ -131,6 +132,7 @@ __all__ = [
     "identifiability_rank",
     "level_bounds",
     "observations",
+    "open_level",
     "refuse_unread_gold",
     "strata",
 ]

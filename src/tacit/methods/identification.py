@@ -1,4 +1,4 @@
-"""What signals leave open: the rank of K of them at one fixed response and context, the level of one alone.
+"""What K signals identify, at one response and across several: the rank of the likelihood's Jacobian.
 
 Roots: Kruskal 1977; Allman, Matias & Rhodes 2009 (arXiv 0809.5032). The table it makes is in docs/methods.
 """
@@ -6,40 +6,11 @@ Roots: Kruskal 1977; Allman, Matias & Rhodes 2009 (arXiv 0809.5032). The table i
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-_FEW = 0.01  # of the rows may exceed 1 when a level is moved: the largest of many estimates is mostly noise
-
-
-def level_bounds(like_N: Tensor, act_N: Tensor) -> tuple[float, float]:
-    """Least and greatest share of likes that explain one signal as well as the shares that a fit found.
-
-    One signal shows P(y=1) = r·e alone. For any k the pair (k·r, e/k) gives the same clicks, as long as neither is
-    above 1: max e ≤ k ≤ 1/max r. Where context moves e and not r, nothing but k is open, and the order of responses is
-    the same for every k. (Without such context r may be anything from P(y=1) to 1.)
-
-    Args:
-        like_N: r, the probability that the signal is due, of each row (of a negative signal: of a dislike).
-        act_N: e, the probability that it is given where it is due.
-
-    Returns:
-        Mean of the probabilities at either end. An end is where one row in a hundred would exceed 1; these count as 1.
-
-    Example:
-        >>> r, e = torch.tensor([0.8, 0.2]), torch.tensor([0.6, 0.3])
-        >>> level_bounds(r, e)  # k from 0.6 to 1/0.8: 0.6·½ and ½/0.8
-        (0.3, 0.625)
-    """
-    like_N, act_N = like_N.double(), act_N.double()
-    nearly_all = max(1, math.ceil((1 - _FEW) * len(like_N)))
-    least, most = (float(value_N.kthvalue(nearly_all).values) for value_N in (act_N, like_N))
-    low, high = (float((k * like_N).clamp(max=1).mean()) for k in (least, 1 / max(most, 1e-9)))
-    return round(low, 6), round(high, 6)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tacit.data import FeedbackLog
 from tacit.features import idle_columns
-from tacit.methods import Method, Observations, identifiability_rank, level_bounds
+from tacit.methods import Method, Observations, identifiability_rank, open_level
+from tacit.methods.level import is_liking_times_acting
 from tacit.model.inputs import PropensityFeatures
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
@@ -97,7 +98,7 @@ def describe_scores(
 ) -> dict[str, Any]:
     """Level, spread and agreement of the members on the rows of the log; no clean label is involved.
 
-    `base_rate_bounds` is what `level_bounds` gives of a model of one signal; None where something else settles the
+    `base_rate_bounds` is what `open_level` gives of a model of one signal; None where something else settles the
     level. `strata_kappa` is how far members agree on why a silent row is silent (disliked, passive or both), Cohen's
     kappa of the likeliest stratum, mean over pairs of members; `swap_index` is the mean over pairs of members of
     |corr(reward, other's propensity)| − |corr(reward, other's reward)|: positive when heads exchange their roles
@@ -114,6 +115,7 @@ def describe_scores(
     with torch.no_grad():
         logits = ensemble.logits(views, torch.arange(rows))
     reward_MN = method.reward(logits).expand(-1, rows).numpy()
+    bounds = open_level(method, logits, obs, exclusion=exclusion)
     action = next((logits[name] for name in ("activity", "propensity") if name in logits), None)
     swap = None
     if action is not None and action.ndim == 2:
@@ -121,7 +123,7 @@ def describe_scores(
     return {
         "held_out_criterion": float(ensemble.criterion_M.mean()),
         "base_rate": float(torch.sigmoid(torch.from_numpy(reward_MN).mean(0)).mean()),
-        "base_rate_bounds": _bounds(method, logits, obs, exclusion=exclusion),
+        "base_rate_bounds": None if bounds is None else list(bounds),
         "strata_kappa": _strata_kappa(method, logits, obs),
         "score_mean": float(reward_MN.mean(0).mean()),
         "score_std": float(reward_MN.mean(0).std()),
@@ -130,37 +132,10 @@ def describe_scores(
     }
 
 
-def _bounds(
-    method: Method, logits: Mapping[str, Tensor], obs: Observations, *, exclusion: bool
-) -> list[float] | None:
-    """The level's bounds where a signal alone, without misclicks, is read as liking times acting, and no gold is."""
-    trusted = obs.gold_known_B is not None and bool(obs.gold_known_B.any())
-    if trusted or not _is_product(method, logits, obs):
-        return None
-    sign = obs.polarity[0]
-    low, high = obs.signal_rates()[0], 1.0  # it was given whenever it was due; it is always due
-    if exclusion:
-        like_N = torch.sigmoid(sign * method.reward(logits).mean(0)).expand(obs.n_rows)
-        act_N = torch.sigmoid(logits["propensity"].mean(0).reshape(-1)).expand(obs.n_rows)
-        low, high = level_bounds(like_N, act_N)
-    return [low, high] if sign > 0 else [round(1 - high, 6), round(1 - low, 6)]
-
-
-def _is_product(method: Method, logits: Mapping[str, Tensor], obs: Observations) -> bool:
-    """Whether one signal is read as liking (or disliking) times acting, and nothing else can fire it."""
-    return (
-        method.exchangeable
-        and obs.n_signals == 1
-        and not any(obs.misclick)
-        and "propensity" in logits
-        and not logits.keys() & {"misclick", "activity"}
-    )
-
-
 def _strata_kappa(method: Method, logits: Mapping[str, Tensor], obs: Observations) -> float | None:
     from sklearn.metrics import cohen_kappa_score
 
-    if not _is_product(method, logits, obs):
+    if not is_liking_times_acting(method, logits, obs):
         return None
     like_MN = obs.polarity[0] * method.reward(logits)
     M = len(like_MN)

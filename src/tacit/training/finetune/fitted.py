@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tacit.methods import Method, Observations
+from tacit.methods import Method, Observations, open_level
 from tacit.training.finetune.backbone import one_row
 from tacit.training.finetune.heldout import Temperature, criterion, heads_to_scale, temperature
 from tacit.training.finetune.module import FeedbackModule
@@ -41,6 +41,8 @@ class FineTuned:
         mean, std: of the scores of the held-out rows.
         criterion: held-out, per row.
         base_rate: mean probability of the held-out rows.
+        open_level: between what bounds one signal leaves it, as far as context moves the propensity alone; None
+            where something else settles it.
     """
 
     method: Method
@@ -56,6 +58,7 @@ class FineTuned:
     std: float
     criterion: float | None
     base_rate: float | None
+    open_level: tuple[float, float] | None = None
 
 
 def fine_tuned(
@@ -82,8 +85,13 @@ def fine_tuned(
     if hasattr(network, "merge_and_unload"):
         network = network.merge_and_unload()
     network, rows_MH = one_row(network, scale)
-    mean, std, base = 0.0, 1.0, None
+    mean, std, base, bounds = 0.0, 1.0, None, None
     if held is not None:
+        calibrated = {
+            name: found.scale.get(name, 1.0) * value + found.shift.get(name, 0.0)
+            for name, value in held[0].items()
+        }
+        bounds = open_level(method, calibrated, held[1])
         own_n = scale * (held[0]["reward"].mean(0) - start)  # as the head alone gives them
         mean, std = float(own_n.mean()), max(float(own_n.std(correction=0)), 1e-6)
         base = float(torch.sigmoid(own_n + level).mean())
@@ -104,6 +112,7 @@ def fine_tuned(
         std=std,
         criterion=judged,
         base_rate=base,
+        open_level=bounds,
     )
 
 
