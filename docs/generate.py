@@ -30,7 +30,8 @@ LOGS: tuple[tuple[str, tuple[Signal, ...], str], ...] = (
     (
         "thumbs: one positive, one negative",
         (Signal("up"), Signal("down", -1)),
-        "nothing more, if the text moves thumbs through preference alone; audited rows make sure of the level",
+        "nothing more, if no answer gets both and the text moves thumbs through preference alone; audited rows make "
+        "sure of the level",
     ),
     (
         "two positive signals",
@@ -55,6 +56,7 @@ RANKS: tuple[tuple[str, tuple[int, ...], bool, bool], ...] = (
     ("1 positive, misclicks", (1,), False, True),
     ("1 positive, 1 negative", (1, -1), False, False),
     ("1 positive, 1 negative, shared gate", (1, -1), True, False),
+    ("1 positive, 1 negative, shared gate, misclicks", (1, -1), True, True),
     ("2 positive", (1, 1), False, False),
     ("2 positive, misclicks", (1, 1), False, True),
     ("2 positive, shared gate", (1, 1), True, False),

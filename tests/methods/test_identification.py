@@ -48,6 +48,7 @@ def test_rank_table(
         ([P], False, False, 3, 2, False),  # one factor between liking and acting
         ([P, N], False, False, 4, 4, True),  # P(up)/e+ + P(down)/e- = 1 at both
         ([P, N], True, False, 5, 4, True),  # the gate and the rates stay mixed, the preference does not
+        ([P, N], True, True, 7, 6, False),
         ([P, P], False, True, 6, 6, True),  # Hui & Walter 1980
         ([N, N], False, True, 6, 6, True),
         ([P, P], True, False, 5, 4, False),
@@ -93,7 +94,13 @@ def test_what_a_set_of_signals_leaves_open_follows_from_both_tables() -> None:
         ([[1.0], [0.0]], (P,), LatentML(), "a factor between liking and acting"),
         (both, (P, P), LatentML(misclicks="zero"), "independent given preference, context and style"),
         (both, (P, N), LatentML(), "through preference alone"),
-        (both, (P, P), LatentML(misclicks="zero", gate=True), "preference apart from the rates"),
+        (both, (P, P), LatentML(misclicks="zero", gate=True), "the level, which the rates"),
+        (
+            [*both, [1.0, 1.0]],
+            (P, N),
+            LatentML(),
+            "the level, which the rates",
+        ),  # both thumbs: misclicks and a gate
     ):
         assert words in method.open_questions(observations(torch.tensor(values), polarity=polarity))
 

@@ -48,8 +48,8 @@ class LatentML(Method):
 
     Identified up to a few rates: three signals identify everything, misclicks included, with no context; two
     positive ones without misclicks too; one positive and one negative identify the odds times a constant at one
-    response, and the constant across responses, as long as the text moves both through preference alone. A shared
-    activity gate needs two signals of each polarity at one response (`identifiability_rank`).
+    response, and the constant across responses, as long as the text moves both through preference alone and no row
+    carries both. A shared activity gate needs two signals of each polarity at one response (`identifiability_rank`).
 
     With the gate, one latent activity a ~ Bernoulli(σ(activity)) moves with context and style and switches every
     signal; given that the user acts, each signal has one hit rate. It is the default for exactly one positive and
@@ -89,7 +89,7 @@ class LatentML(Method):
         "signals independent given preference, context and style; better than chance; context moves activity only"
     )
     not_identified: ClassVar[str] = (
-        "depends on the signals: one constant with one, nothing with more if the text moves them by preference alone"
+        "depends on the signals: a factor with one; the level or nothing with more, if text moves preference alone"
     )
     citation: ClassVar[str] = "Dawid & Skene 1979; Allman et al. 2009, arXiv 0809.5032; K=1: arXiv 2603.23184"
 
@@ -128,7 +128,8 @@ class LatentML(Method):
                 "or blame some texts more readily than others, the level is off (audit some rows, --gold, to be sure)"
             )
         return (
-            "preference apart from the rates of these signals; add a signal of another kind, context or gold"
+            "the level, which the rates of these signals can make up for (add a signal of another kind, or audit some "
+            "rows, --gold); the order is told, as long as the text moves them through preference alone"
         )
 
     def variants(self, obs: Observations) -> tuple[Method, ...]:
