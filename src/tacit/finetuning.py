@@ -23,7 +23,6 @@ from tacit.fitting import prepare, prepare_log
 from tacit.methods import Method, Observations
 from tacit.methods.columns import nuisance_columns
 from tacit.model.description import (
-    context_excluded,
     describe_identification,
     describe_log,
     identification_warnings,
@@ -269,7 +268,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
         "metrics": {
             "held_out_criterion": done.criterion,
             "base_rate": done.base_rate,
-            "base_rate_bounds": _bounds(trainer, done),
+            "base_rate_bounds": done.open_level and list(done.open_level),
             "member_spearman": None,
         },
         "identification": describe_identification(
@@ -280,14 +279,6 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
         ),
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }
-
-
-def _bounds(trainer: FeedbackRewardTrainer, done: FineTuned) -> list[float] | None:
-    """As far as context is kept from the reward; where none is, from the rate of the signal on."""
-    if done.open_level is None or context_excluded(trainer.train_log, "context"):
-        return done.open_level and list(done.open_level)
-    rate = trainer.observations.signal_rates()[0]
-    return [rate, 1.0] if trainer.observations.polarity[0] > 0 else [0.0, 1 - rate]
 
 
 def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRewardConfig:

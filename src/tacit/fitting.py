@@ -18,13 +18,12 @@ from numpy.typing import ArrayLike
 from tacit._version import __version__
 from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, DataError, IdentificationWarning, shown
-from tacit.features import ContextCodec, EmbeddingStore, resolve_encoder
+from tacit.features import ContextCodec, EmbeddingStore, context_varies, resolve_encoder
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations, refuse_unread_gold
 from tacit.methods.columns import nuisance_columns
 from tacit.model import Inputs, PropensityFeatures, RewardFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
-    context_excluded,
     describe_identification,
     describe_log,
     describe_scores,
@@ -229,7 +228,7 @@ def fit(
             ensemble,
             views,
             prepared.observations,
-            exclusion=context_excluded(log, propensity_features),
+            exclusion=propensity_features == "context" and context_varies(log.context_columns()),
         ),
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),
         "nuisance_views": nuisance_views(chosen, prepared.observations),

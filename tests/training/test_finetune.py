@@ -542,7 +542,8 @@ def test_a_fine_tuned_model_says_how_far_one_signal_leaves_its_level_open(base: 
         found[name] = rm.info["metrics"]
     low, high = found["context"]["base_rate_bounds"]
     assert low <= found["context"]["base_rate"] <= high < 1
-    assert found["none"]["base_rate_bounds"] == pytest.approx([log.signal_matrix()[0].mean(), 1])
+    assert found["none"]["base_rate_bounds"] == pytest.approx([log.signal_matrix()[0].mean(), 1], abs=0.2)
+    assert found["none"]["base_rate_bounds"][1] == 1
     assert found["gold"]["base_rate_bounds"] is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.features.context import ContextCodec, idle_columns
+from tacit.features.context import ContextCodec, context_varies, idle_columns
 from tacit.features.encoder import Encoder, Precision
 from tacit.features.pairs import embed_pairs, pair_dimension
 from tacit.features.resolve import resolve_encoder
@@ -17,6 +17,7 @@ __all__ = [
     "Encoder",
     "Precision",
     "Standardiser",
+    "context_varies",
     "embed_pairs",
     "idle_columns",
     "pair_dimension",

@@ -156,6 +156,16 @@ def idle_columns(columns: Mapping[str, np.ndarray]) -> dict[str, str]:
     return {column: why for column, why in found.items() if why is not None}
 
 
+def context_varies(columns: Mapping[str, np.ndarray]) -> bool:
+    """Whether some context column can teach a head anything.
+
+    Example:
+        >>> context_varies({"slot": np.zeros(40)}), context_varies({"hour": np.arange(40.0)}), context_varies({})
+        (False, True, False)
+    """
+    return len(idle_columns(columns)) < len(columns)
+
+
 def _idle(column: str, values: np.ndarray) -> str | None:
     if _is_numeric(values):
         numbers_N = _numbers(column, values)

@@ -148,13 +148,6 @@ def _strata_kappa(method: Method, logits: Mapping[str, Tensor], obs: Observation
     return float(np.mean([cohen_kappa_score(a, b) for a, b in differ])) if differ else None
 
 
-def context_excluded(log: FeedbackLog, propensity_features: PropensityFeatures) -> bool:
-    """Whether a propensity sees context that varies, and not what the reward sees."""
-    return propensity_features == "context" and len(idle_columns(log.context_columns())) < len(
-        log.roles.context
-    )
-
-
 def describe_identification(
     method: Method, obs: Observations, heads: Collection[str], warned: Sequence[str]
 ) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 
 from tacit.data.raw import RawTable
 from tacit.data.readers.jsonl import read_jsonl_bytes
-from tacit.data.readers.records import from_records, object_or_reason
+from tacit.data.readers.records import from_records, json_bytes, object_or_reason
 from tacit.errors import DataError
 
 
@@ -18,10 +17,7 @@ def read_json(path: Path) -> RawTable:
     Raises:
         DataError: it is not JSON, one object alone, or not one item is an object.
     """
-    data = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        data = gzip.decompress(data)
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = json_bytes(path)
     if data.lstrip()[:1] != b"[":
         return _read_lines(data, path)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from tacit.data.raw import RawTable
-from tacit.data.readers.records import from_records, object_or_reason
+from tacit.data.readers.records import from_records, json_bytes, object_or_reason
 
 _BLOCK = 1 << 25  # bytes that Arrow parses at once; a line has to fit
 _SNIFFED = 200  # lines that decide which columns are text
@@ -27,10 +26,7 @@ def read_jsonl(path: Path) -> RawTable:
     Raises:
         DataError: not one line is a JSON object.
     """
-    data = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        data = gzip.decompress(data)
-    return read_jsonl_bytes(data.removeprefix(b"\xef\xbb\xbf"), str(path))
+    return read_jsonl_bytes(json_bytes(path), str(path))
 
 
 def read_jsonl_bytes(data: bytes, name: str) -> RawTable:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,14 @@ import numpy as np
 from tacit.data.quarantine import Quarantine
 from tacit.data.raw import RawTable, from_lists
 from tacit.errors import DataError
+
+
+def json_bytes(path: Path) -> bytes:
+    """What a file of JSON holds, unpacked and without a byte order mark."""
+    data = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        data = gzip.decompress(data)
+    return data.removeprefix(b"\xef\xbb\xbf")
 
 
 def from_records(records: Iterable[tuple[int, dict[str, Any] | str]], name: str, unit: str) -> RawTable:

@@ -41,8 +41,7 @@ class FineTuned:
         mean, std: of the scores of the held-out rows.
         criterion: held-out, per row.
         base_rate: mean probability of the held-out rows.
-        open_level: between what bounds one signal leaves it, as far as context moves the propensity alone; None
-            where something else settles it.
+        open_level: between what bounds one signal leaves it; None where something else settles it.
     """
 
     method: Method
@@ -62,7 +61,13 @@ class FineTuned:
 
 
 def fine_tuned(
-    module: FeedbackModule, method: Method, tokenizer: Any, side: SideFeatures, held: HeldOut | None
+    module: FeedbackModule,
+    method: Method,
+    tokenizer: Any,
+    side: SideFeatures,
+    held: HeldOut | None,
+    *,
+    exclusion: bool,
 ) -> FineTuned:
     """Set the temperature on held-out rows and fold it in.
 
@@ -72,6 +77,7 @@ def fine_tuned(
         tokenizer: of the backbone.
         side: how context and style become numbers.
         held: without held-out rows the temperature stays 1.
+        exclusion: the log has context that varies; see `open_level`.
     """
     found, judged = Temperature({}, {}), None
     if held is not None:
@@ -91,7 +97,7 @@ def fine_tuned(
             name: found.scale.get(name, 1.0) * value + found.shift.get(name, 0.0)
             for name, value in held[0].items()
         }
-        bounds = open_level(method, calibrated, held[1])
+        bounds = open_level(method, calibrated, held[1], exclusion=exclusion)
         own_n = scale * (held[0]["reward"].mean(0) - start)  # as the head alone gives them
         mean, std = float(own_n.mean()), max(float(own_n.std(correction=0)), 1e-6)
         base = float(torch.sigmoid(own_n + level).mean())

@@ -21,6 +21,7 @@ from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, Trainer
 
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError
+from tacit.features import context_varies
 from tacit.features.transformer import refused_in_one_line
 from tacit.methods import Method, Observations
 from tacit.training.finetune.checkpoints import last_complete
@@ -386,7 +387,14 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
         module = self._whole_module()
         if module is None:
             return None
-        return fine_tuned(module, self.method, self.processing_class, self.side_features, held)
+        return fine_tuned(
+            module,
+            self.method,
+            self.processing_class,
+            self.side_features,
+            held,
+            exclusion=context_varies(self.train_log.context_columns()),
+        )
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write a plain sequence classifier that every stack loads; inside checkpoints, the state of the training.
