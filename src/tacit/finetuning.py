@@ -282,6 +282,8 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
 
 
 def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRewardConfig:
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
     from tacit.features.transformer import refused_in_one_line
     from tacit.training.finetune import FeedbackRewardConfig
 
@@ -295,8 +297,13 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
             f"args: unknown knob {sorted(unknown)[0]!r}; expected those of FeedbackRewardConfig or of "
             "transformers.TrainingArguments"
         )
-    with refused_in_one_line("args"):
-        return FeedbackRewardConfig(**given)
+    try:
+        with refused_in_one_line("args"):
+            return FeedbackRewardConfig(**given)
+    except ConfigError:
+        if given.get("deepspeed"):  # half made, it would be asked about every model loaded from here on
+            unset_hf_deepspeed_config()
+        raise
 
 
 def _leaves_some_open(stated: Mapping[str, Any], method: Method, log: FeedbackLog) -> bool:
