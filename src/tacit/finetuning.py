@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from tacit._version import __version__
-from tacit.data import FeedbackLog
+from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, IdentificationWarning, shown
 from tacit.extras import require
 from tacit.features import EmbeddingStore
@@ -254,6 +254,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
     return {
         "roles": trainer.train_log.roles.to_json(),
         "log": describe_log(read),
+        "pairs": KnownPairs.of(log).to_json(),  # so that its rows are known again in another log
         "training": {
             "model": trainer.model_name,
             "adapter": trainer.adapter,
