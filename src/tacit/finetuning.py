@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from tacit._version import __version__
-from tacit.data import FeedbackLog
+from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, IdentificationWarning, shown
 from tacit.extras import require
 from tacit.features import EmbeddingStore
@@ -25,6 +25,7 @@ from tacit.methods.columns import nuisance_columns
 from tacit.model.description import (
     describe_identification,
     describe_log,
+    describe_members,
     identification_warnings,
 )
 from tacit.training.choose import resolve_method
@@ -254,6 +255,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
     return {
         "roles": trainer.train_log.roles.to_json(),
         "log": describe_log(read),
+        "pairs": KnownPairs.of(log).to_json(),  # so that its rows are known again in another log
         "training": {
             "model": trainer.model_name,
             "adapter": trainer.adapter,
@@ -269,7 +271,8 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
             "held_out_criterion": done.criterion,
             "base_rate": done.base_rate,
             "base_rate_bounds": done.open_level and list(done.open_level),
-            "member_spearman": None,
+            **dict.fromkeys(("strata_kappa", "member_spearman", "swap_index")),
+            **(describe_members(trainer.method, *done.held_out) if done.held_out is not None else {}),
         },
         "identification": describe_identification(
             trainer.method,

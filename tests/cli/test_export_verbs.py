@@ -37,6 +37,39 @@ def test_findings_as_json_and_from_files_alone(tacit: Tacit, tmp_path: Path) -> 
     assert status["labels"] == "ok" and status["padding"] == "n/a"
 
 
+def test_checks_that_could_not_be_made_are_counted_in_the_last_line_with_what_they_lack(
+    tacit: Tacit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    base = AutoModelForSequenceClassification.from_pretrained(classifier(tmp_path / "base"))
+    lora = LoraConfig(r=2, target_modules=["q_proj"], task_type="SEQ_CLS")
+    get_peft_model(base, lora).save_pretrained(tmp_path / "lora")
+    whole = tacit("doctor", tmp_path / "lora")
+    assert whole.status == 0 and whole.out.endswith("lora: nothing fails\n")
+    assert whole.out.count("\nn/a") == 5, "what does not apply to an adapter is not counted"
+    monkeypatch.setitem(sys.modules, "peft", None)
+    ran = tacit("doctor", tmp_path / "lora")
+    assert ran.status == 0
+    assert ran.out.splitlines()[-1].partition("lora: ")[2] == (
+        "nothing fails, but 3 of 17 could not be made: loads, finite, padding (an adapter is measured with peft: pip "
+        'install "tacit[train]")'
+    )
+    told = tacit("doctor", tmp_path / "lora", "--static", "--json").json
+    assert told["unmade"] == ["finite", "padding"]
+    assert [check["check"] for check in told["checks"] if not check["made"]] == told["unmade"]
+
+
+def test_what_fails_is_counted_beside_what_could_not_be_made(tacit: Tacit, tmp_path: Path) -> None:
+    folder = classifier(tmp_path)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    ran = tacit("doctor", folder)
+    assert ran.status == 1
+    assert "1 of 17 checks fail, and 5 of 17 could not be made: chat-template, bos, end-token (the" in ran.out
+
+
 def test_a_folder_of_tacit_fit_is_bad_input_for_the_doctor(tacit: Tacit, fitted: Path) -> None:
     ran = tacit("doctor", fitted)
     assert ran.status == 2 and ran.out == "" and "export it first" in ran.err and ran.err.count("\n") == 1

@@ -26,7 +26,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prompts, responses, likes_N = texts()
     tiny_causal(tmp_path / "base", prompts + responses)
     rows = [
-        {"prompt": p, "response": r, "copied": int(v and i % 3 > 0), "slot": i % 3, "device": "pc"}
+        {
+            "prompt": p,
+            "response": r,
+            "copied": int(v and i % 3 > 0),
+            "slot": i % 3,
+            "device": "pc",
+            "liked": int(v),
+        }
         for i, (p, r, v) in enumerate(zip(prompts, responses, likes_N.tolist(), strict=True))
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -35,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_laptop_recipes_make_a_model_that_scores_and_a_policy_that_it_pays(
+def test_the_laptop_recipes_make_a_model_that_scores_and_is_judged_and_a_policy_that_it_pays(
     place: Path, tacit: Tacit
 ) -> None:
     done = tacit("finetune", "run.yaml", "--json")
@@ -47,9 +54,13 @@ def test_the_laptop_recipes_make_a_model_that_scores_and_a_policy_that_it_pays(
     assert len(scored.json["scores"]) == 400
     again = tacit("finetune", "run.yaml")
     assert again.status == 2 and "already holds another model" in again.err
-    refused = tacit("evaluate", "rm", "log.jsonl", "--gold", "copied")
-    assert refused.status == 2 and refused.err.count("\n") == 1
-    assert "tacit score rm log.jsonl --json" in refused.err
+    judged = tacit("evaluate", "rm", "log.jsonl", "--gold", "liked", "--json", "--quiet")
+    assert (judged.status, judged.err) == (0, "")
+    assert [row["method"] for row in judged.json["rows"]] == ["constant", "length", "implicit_rm"]
+    assert judged.json["rows"][-1]["auroc"]["value"] > 0.5 and judged.json["folds"] == 0
+    assert "These are the rows of the fit" in judged.json["note"]
+    refused = tacit("evaluate", "rm", "log.jsonl", "--gold", "liked", "--folds", "5")
+    assert refused.status == 2 and refused.err.count("\n") == 1 and "leave --folds out" in refused.err
     aligned = tacit("align", ALIGN / "laptop.yaml", "--json")
     assert aligned.status == 0, aligned.err
     assert aligned.json["steps"] >= 1 and (place / "aligned" / "adapter_model.safetensors").is_file()

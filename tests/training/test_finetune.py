@@ -228,7 +228,7 @@ def test_gold_that_was_not_asked_for_is_not_counted_as_read(base: Path, tmp_path
     log = clicks_log().with_roles(gold="audit")
     for use, rows in ((False, 0), (True, 134)):
         trainer = feedback_trainer(log, str(base), args=knobs(tmp_path), use_gold=use)
-        done: Any = SimpleNamespace(criterion=0.5, base_rate=0.5, open_level=None)
+        done: Any = SimpleNamespace(criterion=0.5, base_rate=0.5, open_level=None, held_out=None)
         assert describe(trainer, log, done)["log"]["gold_rows"] == rows
 
 
@@ -554,6 +554,36 @@ def test_a_fine_tuned_model_says_how_far_one_signal_leaves_its_level_open(base: 
     assert found["none"]["base_rate_bounds"] == pytest.approx([log.signal_matrix()[0].mean(), 1], abs=0.2)
     assert found["none"]["base_rate_bounds"][1] == 1
     assert found["gold"]["base_rate_bounds"] is None
+
+
+def test_members_of_a_fine_tuned_model_agree_on_strata_as_cohen_counts_it(base: Path, tmp_path: Path) -> None:
+    from scipy.stats import spearmanr
+    from sklearn.metrics import cohen_kappa_score
+
+    log = clicks_log()
+    trainer = feedback_trainer(log, str(base), args=knobs(tmp_path, members=2, max_steps=15))
+    trainer.train()
+    done = trainer.fitted()
+    assert done is not None and done.held_out is not None
+    logits, obs = done.held_out
+    silent_n = obs.signals_BK[:, 0] == 0
+    likeliest = (
+        methods.strata(f, g, torch.zeros(len(f))).argmax(-1)[silent_n]
+        for f, g in zip(logits["reward"], logits["propensity"], strict=True)
+    )
+    info = describe(trainer, log, done)
+    kappa, order = cohen_kappa_score(*likeliest), spearmanr(*logits["reward"]).statistic
+    assert info["metrics"]["strata_kappa"] == pytest.approx(kappa) and 0 < kappa < 1
+    assert info["metrics"]["member_spearman"] == pytest.approx(order)
+    FineTunedRewardModel.of(done, info).save(tmp_path / "rm")
+    card = " ".join((tmp_path / "rm" / "README.md").read_text().split())
+    assert f"a Cohen's kappa of **{kappa:.3f}**" in card and f"correlation of **{order:.3f}**" in card
+    assert "2 row(s) of its head (they share the backbone, and agree more than models trained apart)" in card
+
+    alone = replace(done, held_out=({name: value[:1] for name, value in logits.items()}, obs))
+    for one in (alone, replace(done, held_out=None)):
+        metrics = describe(trainer, log, one)["metrics"]
+        assert metrics["strata_kappa"] is metrics["member_spearman"] is metrics["swap_index"] is None
 
 
 def test_members_on_a_backbone_in_bfloat16_score_as_their_own_checkpoint(base: Path, tmp_path: Path) -> None:

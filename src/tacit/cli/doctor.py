@@ -24,7 +24,7 @@ def doctor(
 ) -> None:
     """Examine any reward model: does it score alike in TRL, OpenRLHF, verl, vLLM, SGLang? Status 1 when not."""
     from tacit.cli import notes
-    from tacit.cli.render import print_json
+    from tacit.cli.render import print_json, printable
     from tacit.model.doctor import examine
 
     findings = examine(folder, measure=not static)
@@ -32,16 +32,34 @@ def doctor(
     failed = [finding.check for finding in findings if finding.status == "fails"]
     if json:
         print_json(
-            {"folder": str(folder), "failed": failed, "checks": [vars(finding) for finding in findings]}
+            {
+                "folder": str(folder),
+                "failed": failed,
+                "unmade": [finding.check for finding in findings if not finding.made],
+                "checks": [vars(finding) for finding in findings],
+            }
         )
     else:
         for finding in findings:
             print_finding(finding)
-        print(
-            f"\n{folder}: " + (f"{len(failed)} of {len(findings)} checks fail" if failed else "nothing fails")
-        )
+        print(f"\n{folder}: {printable(_in_all(findings))}")
     if failed:
         raise typer.Exit(1)
+
+
+def _in_all(findings: list[Finding]) -> str:
+    """How many checks fail, how many could not be made, which of these, and why."""
+    failed = sum(finding.status == "fails" for finding in findings)
+    told = f"{failed} of {len(findings)} checks fail" if failed else "nothing fails"
+    why: dict[str, list[str]] = {}
+    for finding in findings:
+        if not finding.made:
+            why.setdefault(finding.found, []).append(finding.check)
+    if not why:
+        return told
+    unmade = sum(map(len, why.values()))
+    reasons = "; ".join(f"{', '.join(checks)} ({reason})" for reason, checks in why.items())
+    return f"{told}, {'and' if failed else 'but'} {unmade} of {len(findings)} could not be made: {reasons}"
 
 
 def print_finding(finding: Finding) -> None:

@@ -26,7 +26,9 @@ from tacit.cli.options import (
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder written by tacit fit.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A folder written by tacit fit or tacit finetune.")
+    ],
     path: LogPath,
     gold: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of trusted labels to judge by.")
@@ -37,7 +39,9 @@ def evaluate(
     folds: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Refit by cross-validation; default 5 on the training log, else 0: score as it is."
+            min=0,
+            help="Refit by cross-validation; default 5 on the training log, else 0: score as it is. Not of a "
+            "fine-tuned model.",
         ),
     ] = None,
     by: Annotated[
@@ -64,17 +68,10 @@ def evaluate(
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import number, print_json, print_table, with_interval
     from tacit.data import Roles
-    from tacit.errors import ConfigError
     from tacit.evaluation.report import evaluate_model
-    from tacit.model import RewardModel
-    from tacit.model.folder import kind_of
+    from tacit.model import RewardModel, load_model
 
-    if kind_of(model) is not None:
-        raise ConfigError(
-            f"{model} holds a fine-tuned model, expected one of tacit fit, which alone can be refitted; compare what "
-            f"tacit score {model} {path} --json gives with your labels"
-        )
-    rm = RewardModel.load(model)
+    rm = load_model(model)
     log = read_log(
         path,
         signals=signal,
@@ -90,7 +87,7 @@ def evaluate(
         source=source,
         max_bad=max_bad,
         like=Roles.from_json(rm.info["roles"]),
-        partly=not folds,  # refits need all that the fit read
+        partly=not (folds and isinstance(rm, RewardModel)),  # refits need all that the fit read
     )
     notes.release()
     result = evaluate_model(

@@ -13,8 +13,10 @@ from tacit.data import FeedbackLog, KnownPairs, Roles, Signal
 from tacit.errors import ConfigError
 from tacit.evaluation.table import Predictions, Protocol
 from tacit.features import EmbeddingStore, style_features
-from tacit.model import RewardModel
+from tacit.model import FittedScorer, RewardModel
 from tacit.training.log_rows import observe
+
+_REFITS = "--folds 5"
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,25 @@ class Overlap:
             return "honest"
         return "in-sample" if self.share == 1 else "partly in-sample"
 
-    def describe(self) -> str:
-        """What has to be said of it in one line; nothing, if there is none."""
+    def describe(self, *, refits: bool = True) -> str:
+        """What has to be said of it in one line; nothing, if there is none.
+
+        Args:
+            refits: the model can be refitted.
+        """
         if self.share is None:
             return "Whether rows of the fit are among these is not known."
         if self.share == 0:
             return ""
         if self.share == 1:
-            return "These are the rows of the fit: scores are flattered. Use --folds 5."
+            return f"These are the rows of the fit: scores are flattered. Use {_REFITS if refits else 'other rows'}."
         about = "" if self.exact else "about "
         amount = f"{about}{100 * self.share:.1f} %" if self.share >= 0.001 else "less than 0.1 %"
-        return (
-            f"Of these rows {amount} are rows of the fit: scores are flattered. Use --folds 5, or other rows."
-        )
+        mend = f"{_REFITS}, or other rows" if refits else "other rows"
+        return f"Of these rows {amount} are rows of the fit: scores are flattered. Use {mend}."
 
 
-def overlap_with_fit(rm: RewardModel, log: FeedbackLog, own: bool) -> Overlap:
+def overlap_with_fit(rm: FittedScorer, log: FeedbackLog, own: bool) -> Overlap:
     """Rows that the fit read, by prompt and response; all, if this is known to be its `own` log."""
     if own:
         return Overlap(1.0)
@@ -62,7 +67,7 @@ def overlap_with_fit(rm: RewardModel, log: FeedbackLog, own: bool) -> Overlap:
 
 
 def predict_as_it_is(
-    rm: RewardModel,
+    rm: FittedScorer,
     log: FeedbackLog,
     *,
     overlap: Overlap,
@@ -80,15 +85,14 @@ def predict_as_it_is(
         silent is not None and not judged and log.roles.policy is None
     ):  # policies are compared without a judge
         raise ConfigError(f"{log.name}: nothing to judge {rm.method.key} by: {silent}")
-    views = rm.views(log, store=store, quiet=quiet)
-    score_N = rm.view_scores(views, len(log)).mean(0).astype(np.float64)
+    scores_MN, logits = rm.head_logits(log, beside=silent is None, store=store, quiet=quiet)
+    score_N = scores_MN.mean(0).astype(np.float64) + rm.level  # a probability is their sigmoid
     likelihood_N = constant_N = None
     if silent is None:
-        logits = rm.ensemble.mean_logits(views, torch.arange(len(log)))
         found = rm.method.log_likelihood(logits, observe(log))
         assert found is not None
         likelihood_N, constant_N = found.numpy().astype(np.float64), _rates_likelihood(rm.info["log"], log)
-    level = float(torch.logit(torch.tensor(rm.info["metrics"]["base_rate"])))
+    level = _level_of_fit(rm, score_N)
     length_N = style_features(log.responses())[:, 0].astype(np.float64)
     told = rm.method.uses_gold and rm.info["log"]["gold_rows"] > 0
     protocol: Protocol = "oracle" if told and not overlap.share else overlap.protocol
@@ -100,33 +104,36 @@ def predict_as_it_is(
     ]
 
 
-def _why_no_likelihood(rm: RewardModel, log: FeedbackLog) -> str | None:
+def _level_of_fit(rm: FittedScorer, score_N: NDArray[np.float64]) -> float:
+    """Logit of the share of likes in the log of the fit; of a fine-tuned model that held no rows out, of these rows."""
+    rate = rm.info["metrics"]["base_rate"]
+    rates = torch.sigmoid(torch.from_numpy(score_N)).mean() if rate is None else torch.tensor(rate)
+    return float(torch.logit(rates))
+
+
+def _why_no_likelihood(rm: FittedScorer, log: FeedbackLog) -> str | None:
     """What keeps the model from a likelihood of these signals, and how to mend it; None where nothing does."""
     signals = Roles.from_json(rm.info["roles"]).signals
+    or_refit = f", or refit it here with {_REFITS}" if isinstance(rm, RewardModel) else ""
     if _meanings(log.roles.signals) != _meanings(signals):
         return (
             f"it was fitted to signals {_listed(s.name for s in signals)}, this log names "
-            f"{_listed(s.name for s in log.roles.signals)}; name --gold or --rank, or refit it here with --folds 5"
+            f"{_listed(s.name for s in log.roles.signals)}; name --gold or --rank{or_refit}"
         )
-    lacking = [name for name in rm.codec.columns if name not in log.roles.context] if rm.codec else []
-    if lacking and any(_sees_context(rm, layout.head.view) for layout in rm.ensemble.layouts.values()):
+    lacking = [name for name in rm.context_seen if name not in log.roles.context]
+    if lacking:
         return (
             f"its likelihood needs the context of the fit, and {_listed(lacking)} is not named; name it with "
-            "--context, or name --gold or --rank, or refit it here with --folds 5"
+            f"--context, or name --gold or --rank{or_refit}"
         )
     first = observe(log.take([0]))
     zeros = {
-        name: torch.zeros(1) if layout.head.scalar else torch.zeros(1, len(layout.head.bias))
-        for name, layout in rm.ensemble.layouts.items()
+        head.name: torch.zeros(1) if head.scalar else torch.zeros(1, len(head.bias)) for head in rm.heads
     }
     if rm.method.log_likelihood(zeros, first) is None:
         many = "s" if first.n_signals > 1 else ""
         return f"it gives no likelihood of {first.n_signals} signal{many}; name --gold or --rank"
     return None
-
-
-def _sees_context(rm: RewardModel, view: str) -> bool:
-    return view in ("context", "all") or (view == "propensity" and rm.propensity_features == "context")
 
 
 def _meanings(signals: tuple[Signal, ...]) -> list[tuple[str, int, str]]:

@@ -1,4 +1,7 @@
-"""Judging a saved model on a log: as it is on a new log, by cross-validated refits on its own."""
+"""Judging a saved model on a log: as it is on a new log, by cross-validated refits on its own.
+
+A fine-tuned model is judged as it is on any log: to fine-tune it anew for every fold is a training run of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tacit.evaluation.table import Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
 from tacit.methods import Method
-from tacit.model import RewardModel
+from tacit.model import FittedScorer, RewardModel
 from tacit.training.config import TrainingConfig
 from tacit.training.log_rows import observe
 
@@ -48,7 +51,7 @@ class Evaluation:
 
 
 def evaluate_model(
-    rm: RewardModel,
+    rm: FittedScorer,
     log: FeedbackLog,
     *,
     folds: int | None = None,
@@ -60,10 +63,11 @@ def evaluate_model(
     """Judge a model beside `constant`, `length` and, when refitting, `naive` and an `oracle`.
 
     Args:
-        rm: the model.
+        rm: a model of `tacit.fit` or of `tacit.finetune`.
         log: with signals, gold or ranks to judge by.
         folds: 0 scores the log with the model as it is; K refits the model's method K times on the other folds.
-            None refits (5) if this is the log of the fit, because a model must not be judged on its own training rows.
+            None refits (5) if this is the log of the fit, because a model must not be judged on its own training rows;
+            a fine-tuned model is not refitted, and judged as it is.
             A model that was given gold is refitted with the gold of the other folds. Rows of the fit in another log are
             told by the caption and in the model's protocol.
         by: role or column that folds and bootstrap keep together.
@@ -73,8 +77,21 @@ def evaluate_model(
 
     Raises:
         ConfigError: a threshold outside [0, 1); nothing to judge by: no gold, no ranks, and signals of which the model
-            gives no likelihood; or refits of a model that was given nuisances, or gold that this log does not name.
+            gives no likelihood; or refits of a model that was fine-tuned, or given nuisances, or gold that this log
+            does not name.
         DataError: no row has the gold or the rank that is named.
+
+    Example:
+        >>> import tacit
+        >>> from tacit.worlds import demo_world
+        >>> log = demo_world(seeds=1, limit=24).log
+        >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
+        >>> rm = tacit.fit(log, encoder="hashing:32", config=knobs)
+        >>> found = evaluate_model(rm, log, folds=0)
+        >>> [row.method for row in found.rows]
+        ['constant', 'length', 'implicit_rm']
+        >>> found.caption
+        'These are the rows of the fit: scores are flattered. Use --folds 5.'
     """
     if not 0 <= threshold < 1:
         raise ConfigError(
@@ -82,16 +99,16 @@ def evaluate_model(
             "the threshold counts as liked"
         )
     own = _is_log_of_fit(rm, log)
-    chosen = folds if folds is not None else (5 if own else 0)
+    chosen = _folds(rm, folds, own)
     use_gold = False
-    if chosen:
+    if isinstance(rm, RewardModel) and chosen:
         log, use_gold = _to_refit(rm, log)
     if log.roles.gold is None and log.roles.rank is None and not log.roles.signals:
         raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
     unit = by or unit_of(log)
     overlap = Overlap(0.0)  # of refits: no row is judged by a model that trained on it
     truth = truths(log, unit, threshold)
-    if chosen:
+    if isinstance(rm, RewardModel) and chosen:
         config = TrainingConfig(**rm.info["training"]["config"])
         prepared = prepare(log, rm.encoder, store=store, quiet=quiet)
 
@@ -125,14 +142,26 @@ def evaluate_model(
     return Evaluation(
         main,
         title,
-        _caption(rows, main, overlap, chosen, log),
+        _caption(rows, main, overlap, chosen, log, refits=isinstance(rm, RewardModel)),
         rows,
-        by_policy(log, ours.score_N, ours.probability_N),
+        by_policy(log, ours.score_N - rm.level, ours.probability_N),  # rewards as `score` gives them
         chosen,
     )
 
 
-def _is_log_of_fit(rm: RewardModel, log: FeedbackLog) -> bool:
+def _folds(rm: FittedScorer, asked: int | None, own: bool) -> int:
+    """How many refits: what was asked for, or 5 on the log of the fit; none of a fine-tuned model."""
+    if isinstance(rm, RewardModel):
+        return asked if asked is not None else (5 if own else 0)
+    if asked:
+        raise ConfigError(
+            f"folds is {asked}, but the model was fine-tuned, expected one of tacit fit, which alone is refitted here; "
+            "leave --folds out (folds=0) to score it as it is, on rows that it was not trained on"
+        )
+    return 0
+
+
+def _is_log_of_fit(rm: FittedScorer, log: FeedbackLog) -> bool:
     """Whether the fit read these rows; gold, users or policies named only now do not make it another log."""
     roles = Roles.from_json(rm.info["roles"])
     if not {name for name, _ in roles.columns()} <= set(log.table.column_names):
@@ -181,8 +210,15 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
     return list(kept.values())
 
 
-def _caption(rows: list[Row], main: str, overlap: Overlap, folds: int, log: FeedbackLog) -> str:
-    lines = [line for line in (overlap.describe(),) if line]
+def _caption(
+    rows: list[Row], main: str, overlap: Overlap, folds: int, log: FeedbackLog, *, refits: bool
+) -> str:
+    lines = [line for line in (overlap.describe(refits=refits),) if line]
+    if not refits:
+        lines.append(
+            "A fine-tuned model is judged as it is: naive and oracle, which would have to be fitted to these rows, are "
+            "left out."
+        )
     lines += [f"{line[0].upper()}{line[1:]}." for line in without_values(log)]
     if silent := without_policy(log):
         lines.append(f"Responses that name no policy: {silent:,}; they stand in no row of the policies.")

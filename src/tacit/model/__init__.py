@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from tacit.model.folder import kind_of
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
 from tacit.model.reward_model import RewardModel
-from tacit.model.scoring import Pairs, Scorer, sigmoid
+from tacit.model.scoring import FittedScorer, Pairs, Scorer, sigmoid
 
 if TYPE_CHECKING:
     from tacit.model.finetuned import FineTunedRewardModel
 
 
-def load_model(folder: str | Path) -> Scorer:
+def load_model(folder: str | Path) -> FittedScorer:
     """Open any reward model that Tacit wrote: on a frozen encoder, or fine-tuned.
 
     Raises:
@@ -48,6 +48,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "FineTunedRewardModel",
+    "FittedScorer",
     "Inputs",
     "Pairs",
     "PropensityFeatures",

@@ -35,9 +35,14 @@ def finetuned_card(manifest: Mapping[str, Any], method: Method) -> str:
         if training["held_out_rows"]
         else "judged by no rows, for none were held out"
     )
+    shared = (
+        " (they share the backbone, and agree more than models trained apart)"
+        if training["members"] > 1
+        else ""
+    )
     how = f"""\
 Fine-tuned from `{training["model"]}` ({training["adapter"] or "all weights"}), {training["members"]} row(s) of its
-head, {training["steps"]:,} steps, learning rate {training["learning_rate"]:g}, seed {training["seed"]};
+head{shared}, {training["steps"]:,} steps, learning rate {training["learning_rate"]:g}, seed {training["seed"]};
 {judged}{_propensities(manifest)}.
 
 The folder is a plain sequence classifier with one output: TRL, OpenRLHF, verl and vLLM load it as it is. A score is its
@@ -183,9 +188,12 @@ def _criterion(manifest: Mapping[str, Any]) -> str:
 
 
 def _agreement(metrics: Mapping[str, Any]) -> str:
-    spearman, kappa = metrics["member_spearman"], metrics.get("strata_kappa")  # older folders lack the latter
+    spearman, kappa = metrics.get("member_spearman"), metrics.get("strata_kappa")  # not in every folder
     if spearman is None:
-        return "* One member, or equal scores: how far members disagree, and so how sure a score is, is not known.\n"
+        return (
+            "* One member, or equal scores, or no rows held out to compare them on: how far members disagree, and so "
+            "how sure a\n  score is, is not known.\n"
+        )
     why = (
         f"* Why a silent response is silent (disliked, nobody acting, or both) they tell alike to a Cohen's kappa of\n"
         f"  **{_number(kappa)}** (1 is perfect, 0 is chance).\n"

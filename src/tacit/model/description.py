@@ -99,10 +99,7 @@ def describe_scores(
     """Level, spread and agreement of the members on the rows of the log; no clean label is involved.
 
     `base_rate_bounds` is what `open_level` gives of a model of one signal; None where something else settles the
-    level. `strata_kappa` is how far members agree on why a silent row is silent (disliked, passive or both), Cohen's
-    kappa of the likeliest stratum, mean over pairs of members; `swap_index` is the mean over pairs of members of
-    |corr(reward, other's propensity)| − |corr(reward, other's reward)|: positive when heads exchange their roles
-    between members.
+    level. The rest is of `describe_members`.
 
     Args:
         method: the estimator.
@@ -116,17 +113,37 @@ def describe_scores(
         logits = ensemble.logits(views, torch.arange(rows))
     reward_MN = method.reward(logits).expand(-1, rows).numpy()
     bounds = open_level(method, logits, obs, exclusion=exclusion)
-    action = next((logits[name] for name in ("activity", "propensity") if name in logits), None)
-    swap = None
-    if action is not None and action.ndim == 2:
-        swap = _swap_index(reward_MN, action.expand(-1, rows).numpy())
     return {
         "held_out_criterion": float(ensemble.criterion_M.mean()),
         "base_rate": float(torch.sigmoid(torch.from_numpy(reward_MN).mean(0)).mean()),
         "base_rate_bounds": None if bounds is None else list(bounds),
-        "strata_kappa": _strata_kappa(method, logits, obs),
         "score_mean": float(reward_MN.mean(0).mean()),
         "score_std": float(reward_MN.mean(0).std()),
+        **describe_members(method, logits, obs),
+    }
+
+
+def describe_members(
+    method: Method, logits: Mapping[str, Tensor], obs: Observations
+) -> dict[str, float | None]:
+    """How far members agree, each in the mean over pairs of members; None where there is one, or nothing to compare.
+
+    `member_spearman` is of the order of their scores. `strata_kappa` is of why a silent row is silent (disliked,
+    passive or both), Cohen's kappa of the likeliest stratum. `swap_index` is |corr(reward, other's propensity)| −
+    |corr(reward, other's reward)|: positive when heads exchange their roles between members.
+
+    Args:
+        method: the estimator.
+        logits: by head, [M, N] or [M, N, K], of N rows.
+        obs: the same rows.
+    """
+    reward_MN = method.reward(logits).expand(-1, obs.n_rows).numpy()
+    action = next((logits[name] for name in ("activity", "propensity") if name in logits), None)
+    swap = None
+    if action is not None and action.ndim == 2:
+        swap = _swap_index(reward_MN, action.expand(-1, obs.n_rows).numpy())
+    return {
+        "strata_kappa": _strata_kappa(method, logits, obs),
         "member_spearman": member_agreement(reward_MN),
         "swap_index": swap,
     }

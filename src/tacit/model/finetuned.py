@@ -23,21 +23,22 @@ from tacit.data import FeedbackLog
 from tacit.errors import ModelError
 from tacit.features import EmbeddingStore
 from tacit.features.transformer import quiet_transformers
-from tacit.methods import Method
+from tacit.methods import Head, Method
 from tacit.model.card import finetuned_card
 from tacit.model.classifier import Classifier, chat_of
 from tacit.model.folder import CHECKPOINT_HEADS, read_manifest, read_tensors, write_folder
 from tacit.model.legible import make_legible
-from tacit.model.scoring import Pairs, Scorer, as_log, fitted_to, listed
+from tacit.model.scoring import FittedScorer, Pairs, as_log, fitted_to, listed
 from tacit.training.finetune.backbone import head_of, linear, put_head
 from tacit.training.finetune.fitted import FineTuned
 from tacit.training.finetune.side import SideFeatures
+from tacit.training.heads import Layout, forward
 
 KIND = "finetuned"
 
 
 @dataclass(frozen=True)
-class FineTunedRewardModel(Scorer):
+class FineTunedRewardModel(FittedScorer):
     """A backbone with a linear head, fine-tuned by `FeedbackRewardTrainer`.
 
     A score is the raw logit of the checkpoint, the same in every stack; `level` makes it a probability.
@@ -124,6 +125,58 @@ class FineTunedRewardModel(Scorer):
         chat = self.classifier.chat
         texts = [chat.render([dict(turn) for turn in messages]) for messages in log.messages()]
         return np.ascontiguousarray(self._every_member().text_scores(texts, quiet=quiet).T)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The reward, and the heads beside the backbone."""
+        return (Head("reward", "reward", (0.0,)), *(layout.head for layout in self._layouts()))
+
+    @property
+    def context_seen(self) -> tuple[str, ...]:
+        """Columns of context that some head beside the backbone sees; the reward sees none."""
+        codec = self.side_features.codec
+        seeing = any(head.view in ("context", "propensity") for head in self.heads)
+        return codec.columns if codec is not None and seeing else ()
+
+    def head_logits(
+        self,
+        log: FeedbackLog,
+        *,
+        beside: bool = True,
+        store: EmbeddingStore | None = None,
+        quiet: bool = True,
+    ) -> tuple[NDArray[np.float32], dict[str, torch.Tensor]]:
+        """Scores of every member [M, N], and logits by head in their mean; see `FittedScorer`."""
+        scores_MN = self.member_scores(log, quiet=quiet)
+        if not beside:
+            return scores_MN, {}
+        logits = {"reward": torch.from_numpy(scores_MN.mean(0)) + self.level}
+        layouts = self._layouts()
+        features = self.side_features.views(log, {layout.head.view for layout in layouts} - {"none"})
+        for layout in layouts:
+            head = layout.head
+            value = forward(layout, self._of_head("side", head.name), features.get(head.view)).mean(0)
+            tempered = self._of_head("temperature", head.name)
+            if tempered:
+                value = tempered["scale"] * value + tempered["shift"]
+            logits[head.name] = value.expand(len(log), *value.shape[1:])
+        return scores_MN, logits
+
+    def _layouts(self) -> list[Layout]:
+        """The networks beside the backbone."""
+        layouts = []
+        for entry in self.info["heads"]:
+            name, hidden, at = entry["name"], tuple(entry["hidden"]), entry["view"] != "none"
+            last = self._of_head("side", name)[f"bias{len(hidden)}" if at else "bias"]
+            head = Head(name, entry["view"], (0.0,) * last.shape[-1], entry["scalar"])
+            width = self.side_features.widths[head.view] if at else 0
+            layouts.append(Layout(head, width, hidden))
+        return layouts
+
+    def _of_head(self, kind: str, name: str) -> dict[str, torch.Tensor]:
+        """Tensors of a head beside the backbone by their own names: of its network, or of its temperature."""
+        start = f"{kind}.{name}."
+        return {key.removeprefix(start): value for key, value in self.side.items() if key.startswith(start)}
 
     def member_text_scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Logits of every member [M, N] for chats that are rendered already, special tokens included."""

@@ -117,10 +117,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ModelError: not a model folder, an unknown format, or a file that is missing or was changed.
     """
     if not folder.is_dir():
-        raise ModelError(f"{folder} is not a folder; expected a model written by tacit fit")
+        raise ModelError(f"{folder} is not a folder; expected a model written by tacit fit or tacit finetune")
     path = folder / MANIFEST
     if not path.is_file():
-        raise ModelError(f"{folder} holds no {MANIFEST}; expected a model written by tacit fit")
+        raise ModelError(
+            f"{folder} holds no {MANIFEST}; expected a model written by tacit fit or tacit finetune"
+        )
     try:
         manifest = json.loads(path.read_bytes())
         checksum = manifest.pop("checksum")

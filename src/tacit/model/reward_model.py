@@ -19,7 +19,7 @@ from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
-from tacit.model.scoring import Pairs, Scorer, as_log, fitted_to, listed
+from tacit.model.scoring import FittedScorer, Pairs, as_log, fitted_to, listed
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RewardModel(Scorer):
+class RewardModel(FittedScorer):
     """An ensemble of reward heads on a frozen encoder.
 
     Made by `tacit.fit`, or read by `RewardModel.load`. Scores are logits of P(the user likes the response),
@@ -111,6 +111,30 @@ class RewardModel(Scorer):
                     f"the fit ({', '.join(self.codec.columns) if self.codec is not None else 'none'})"
                 )
         return self.ensemble.rewards(self.method, views, torch.arange(rows)).numpy().astype(np.float32)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """All heads."""
+        return tuple(layout.head for layout in self.ensemble.layouts.values())
+
+    @property
+    def context_seen(self) -> tuple[str, ...]:
+        """Columns of context that some head sees."""
+        seeing = {"context", "all"} | ({"propensity"} if self.propensity_features == "context" else set())
+        return self.codec.columns if self.codec and seeing & {head.view for head in self.heads} else ()
+
+    def head_logits(
+        self,
+        log: FeedbackLog,
+        *,
+        beside: bool = True,
+        store: EmbeddingStore | None = None,
+        quiet: bool = True,
+    ) -> tuple[NDArray[np.float32], dict[str, torch.Tensor]]:
+        """Scores of every member [M, N], and logits by head in their mean; see `FittedScorer`."""
+        views = self.views(log, store=store, quiet=quiet)
+        scores_MN = self.view_scores(views, len(log))
+        return scores_MN, self.ensemble.mean_logits(views, torch.arange(len(log))) if beside else {}
 
     def member_text_scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Logits of every member [M, N] for rendered chats; needs a decoder, and a reward on its embedding alone."""

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tacit.data import FeedbackLog, Roles
 from tacit.errors import ConfigError, shown
 from tacit.features import EmbeddingStore
+from tacit.methods import Head, Method
 
 Pairs = Sequence[tuple[Any, str]] | Sequence[Mapping[str, Any]] | FeedbackLog
 """(prompt, response) tuples, {"prompt", "response"} mappings, or a log. A prompt is text or chat messages.
@@ -82,6 +84,51 @@ class Scorer(ABC):
         """Standard deviation of the members' logits of each pair; 0 where there is one member."""
         spread: NDArray[np.float32] = self.member_scores(pairs, store=store, quiet=quiet).std(0)
         return spread
+
+
+class FittedScorer(Scorer):
+    """A reward model that was fitted to a log by a method, and can be judged by its labels and by its signals.
+
+    Attributes:
+        method: the estimator and its parameters.
+        info: what its folder states: roles, log, training, metrics, identification, versions.
+    """
+
+    method: Method
+    info: dict[str, Any]
+
+    @property
+    @abstractmethod
+    def heads(self) -> tuple[Head, ...]:
+        """All heads, of the reward and of what stands beside it; their biases are not told."""
+
+    @property
+    @abstractmethod
+    def context_seen(self) -> tuple[str, ...]:
+        """Columns of context that some head sees: what a log has to name for `head_logits`."""
+
+    @abstractmethod
+    def head_logits(
+        self,
+        log: FeedbackLog,
+        *,
+        beside: bool = True,
+        store: EmbeddingStore | None = None,
+        quiet: bool = True,
+    ) -> tuple[NDArray[np.float32], dict[str, Tensor]]:
+        """What every head says of the N rows of a log, which is read once for all of them.
+
+        Args:
+            log: with the columns of `context_seen`, if `beside` is set.
+            beside: not the score alone.
+            store: embedding cache; None computes without one.
+            quiet: no progress bar.
+
+        Returns:
+            The scores of every member [M, N] as `member_scores` gives them; and by head the calibrated logits in the
+            mean over the members, [N] or [N, K], the reward's with its `level`: what `Method.log_likelihood` takes.
+            Empty without `beside`.
+        """
 
 
 def fitted_to(info: Mapping[str, Any]) -> str:

@@ -14,10 +14,11 @@ class Finding:
 
     Attributes:
         check: its name, such as `pad-token`.
-        status: `ok`, `fails`, `n/a` (could not be judged, `found` says why) or `info` (worth knowing, breaks nothing).
+        status: `ok`, `fails`, `n/a` (not judged, `found` says why) or `info` (worth knowing, breaks nothing).
         found: what stands in the folder, or what was measured.
         why: what breaks, and in which tool; empty where nothing does.
         mend: what to do about it; empty where there is nothing to do.
+        made: False where the check applies to the folder and could not be made: `n/a` says nothing of it then.
     """
 
     check: str
@@ -25,6 +26,7 @@ class Finding:
     found: str
     why: str = ""
     mend: str = ""
+    made: bool = True
 
 
 def ok(check: str, found: str) -> Finding:
@@ -38,5 +40,10 @@ def fails(check: str, found: str, why: str, mend: str) -> Finding:
 
 
 def skipped(check: str, found: str) -> Finding:
-    """Not judged, for the reason in `found`."""
+    """Does not apply to this folder, for the reason in `found`."""
     return Finding(check, "n/a", found)
+
+
+def unmade(check: str, found: str) -> Finding:
+    """Applies and could not be made, for the reason in `found`, which tells what to do about it."""
+    return Finding(check, "n/a", found, made=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.model.doctor.finding import Finding, fails, ok, skipped
+from tacit.model.doctor.finding import Finding, fails, ok, skipped, unmade
 from tacit.model.doctor.patient import HEADS, Patient, UnreadableError
 from tacit.model.doctor.scores import alone
 
@@ -14,15 +14,13 @@ def loads(patient: Patient) -> Finding:
         if not patient.measure:
             return ok("loads", "the tokenizer does; the model was not to be loaded")
         if patient.is_adapter and patient.base is None:
-            return skipped(
-                "loads", f"the base {patient.adapter.get('base_model_name_or_path')!r} is not on this machine"
-            )
+            return unmade("loads", patient.no_base)
         if not patient.shapes:
-            return skipped("loads", "only safetensors are read, see safetensors")
+            return unmade("loads", "only safetensors are read, see safetensors")
         model, _ = patient.loaded
     except UnreadableError as reason:
         if "more than this machine has" in str(reason) or "pip install" in str(reason):
-            return skipped("loads", str(reason))
+            return unmade("loads", str(reason))
         return fails(
             "loads",
             str(reason),
@@ -39,12 +37,12 @@ def finite(patient: Patient) -> Finding:
         model, _ = patient.loaded
         del model
     except UnreadableError as reason:
-        return skipped("finite", str(reason))
+        return unmade("finite", str(reason))
     try:
         scores_N = alone(patient)
     except UnreadableError as reason:
         if "tokenizer" in str(reason):
-            return skipped("finite", str(reason))
+            return unmade("finite", str(reason))
         return fails(
             "finite",
             str(reason),
@@ -61,7 +59,7 @@ def complete(patient: Patient) -> Finding:
     try:
         missing = patient.loaded[1]
     except UnreadableError as reason:
-        return skipped("complete", str(reason))
+        return unmade("complete", str(reason))
     missing = [name for name in missing if not any(part in HEADS for part in name.split("."))]
     if not missing:
         return ok("complete", "no weight of the backbone is missing")

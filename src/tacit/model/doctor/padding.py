@@ -8,7 +8,7 @@ import numpy as np
 
 from tacit.features.chat import stands_in_texts
 from tacit.features.transformer import one_line
-from tacit.model.doctor.finding import Finding, fails, ok, skipped
+from tacit.model.doctor.finding import Finding, fails, ok, unmade
 from tacit.model.doctor.patient import Patient, UnreadableError
 from tacit.model.doctor.scores import alone, last_token, score_tokens
 
@@ -42,7 +42,7 @@ def _no_ids(patient: Patient) -> list[str]:
 def pad_token(patient: Patient) -> Finding:
     """A padding token that is set, does not end a sequence and stands in no text."""
     if patient.base is None:
-        return skipped("pad-token", "the adapter's base, whose config.json names it, is not on this machine")
+        return unmade("pad-token", patient.no_base)
     wrong = _no_ids(patient)
     if wrong:
         return fails(
@@ -106,11 +106,11 @@ def padding(patient: Patient) -> Finding:
     try:
         scores_N = alone(patient)
     except UnreadableError as reason:
-        return skipped("padding", str(reason))
+        return unmade("padding", str(reason))
     model, _ = patient.loaded
     stated = patient.stated("pad_token_id")
     if stated is None:
-        return skipped("padding", "there is no padding token, see pad-token")
+        return unmade("padding", "there is no padding token, see pad-token")
     filler = getattr(patient.tokenizer, "pad_token_id", None)
     filler = stated if filler is None else filler
     moved = {}

@@ -112,6 +112,12 @@ class Patient:
         except (OSError, ValueError, HFValidationError):
             return None
 
+    @property
+    def no_base(self) -> str:
+        """What is said where `base` is None."""
+        name = self.adapter.get("base_model_name_or_path")
+        return f"the base {name!r}, which adapter_config.json names, is not on this machine; fetch it and examine again"
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.json as it is written (of an adapter: the base's), not as transformers completes it."""
@@ -196,11 +202,9 @@ class Patient:
         from transformers import AutoModelForSequenceClassification
 
         if not self.measure:
-            raise UnreadableError("not measured: files alone were read")
+            raise UnreadableError("files alone were read; leave out --static (or measure=False) to measure")
         if self.base is None:
-            raise UnreadableError(
-                f"the base {self.adapter.get('base_model_name_or_path')!r} is not on this machine"
-            )
+            raise UnreadableError(self.no_base)
         self._refuse_larger_than_memory()
         last = [self.shapes[name] for name in self.head_names if len(self.shapes[name]) == 2]
         with quiet_transformers():
@@ -219,6 +223,8 @@ class Patient:
                 if self.is_adapter:
                     model = _with_adapter(model, self.folder)
                     missing = []
+            except UnreadableError:
+                raise
             except Exception as error:  # what a foreign folder raises is not ours to foresee
                 raise UnreadableError(
                     f"AutoModelForSequenceClassification does not load it: {one_line(error)}"
@@ -250,7 +256,8 @@ class Patient:
         needed = stored * (1 if self.stated("dtype") == "float32" else 2)  # mostly 16-bit, measured in 32
         if needed > 0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
             raise UnreadableError(
-                f"it needs {needed / 2**30:.0f} GiB of memory in float32, more than this machine has"
+                f"it needs {needed / 2**30:.0f} GiB of memory in float32, more than this machine has; examine it on a "
+                "larger one"
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tacit.model.doctor.finding import Finding, fails, ok, skipped
+from tacit.model.doctor.finding import Finding, fails, ok, skipped, unmade
 from tacit.model.doctor.patient import CHATS, Patient
 from tacit.model.doctor.scores import score_tokens
 
@@ -16,7 +16,7 @@ def chat_template(patient: Patient) -> Finding:
     """A chat template that renders a chat."""
     tokenizer = patient.tokenizer_or_none()
     if tokenizer is None:
-        return skipped("chat-template", _NO_TOKENIZER)
+        return unmade("chat-template", _NO_TOKENIZER)
     if not patient.is_decoder and patient.base is not None:
         return skipped("chat-template", "an encoder reads plain text")
     mend = "set tokenizer.chat_template to the one of the training and save the tokenizer again"
@@ -41,7 +41,7 @@ def bos(patient: Patient) -> Finding:
     """The same number of opening tokens, and never two, whichever way a tool renders and tokenises."""
     tokenizer = patient.tokenizer_or_none()
     if tokenizer is None:
-        return skipped("bos", _NO_TOKENIZER)
+        return unmade("bos", _NO_TOKENIZER)
     if not getattr(tokenizer, "chat_template", None):
         return skipped("bos", "without a chat template nothing is rendered")
     if tokenizer.bos_token_id is None:
@@ -49,7 +49,7 @@ def bos(patient: Patient) -> Finding:
     try:
         text = patient.rendered(CHATS[0])
     except Exception:
-        return skipped("bos", "the chat template does not render, see chat-template")
+        return unmade("bos", "the chat template does not render, see chat-template")
     return _openings(patient, tokenizer, text)
 
 
@@ -103,7 +103,7 @@ def end_token(patient: Patient) -> Finding:
     """A tokenizer that appends no end of its own."""
     tokenizer = patient.tokenizer_or_none()
     if tokenizer is None:
-        return skipped("end-token", _NO_TOKENIZER)
+        return unmade("end-token", _NO_TOKENIZER)
     if not patient.is_decoder and patient.base is not None:
         return skipped("end-token", "an encoder's tokenizer closes each text")
     end = tokenizer.eos_token_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.model.doctor.finding import Finding, fails, ok, skipped
+from tacit.model.doctor.finding import Finding, fails, ok, skipped, unmade
 from tacit.model.doctor.patient import HEADS, Patient
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -43,7 +43,7 @@ def head(patient: Patient) -> Finding:
     if patient.is_adapter:
         return skipped("head", "see adapter-head")
     if not patient.shapes:
-        return skipped("head", "no safetensors weights to look into")
+        return unmade("head", "no safetensors weights to look into")
     wanted = "score.weight" if patient.is_decoder else "the classifier's weight"
     found = [name for name in patient.head_names if name.endswith("weight")]
     if patient.is_decoder:

@@ -42,6 +42,8 @@ class FineTuned:
         criterion: held-out, per row.
         base_rate: mean probability of the held-out rows.
         open_level: between what bounds one signal leaves it; None where something else settles it.
+        held_out: logits of the held-out rows by head [M, n] after their temperature, and what the log shows of them;
+            None without such rows.
     """
 
     method: Method
@@ -58,6 +60,7 @@ class FineTuned:
     criterion: float | None
     base_rate: float | None
     open_level: tuple[float, float] | None = None
+    held_out: tuple[dict[str, Tensor], Observations] | None = None
 
 
 def fine_tuned(
@@ -91,12 +94,13 @@ def fine_tuned(
     if hasattr(network, "merge_and_unload"):
         network = network.merge_and_unload()
     network, rows_MH = one_row(network, scale)
-    mean, std, base, bounds = 0.0, 1.0, None, None
+    mean, std, base, bounds, held_out = 0.0, 1.0, None, None, None
     if held is not None:
         calibrated = {
             name: found.scale.get(name, 1.0) * value + found.shift.get(name, 0.0)
             for name, value in held[0].items()
         }
+        held_out = calibrated, held[1]
         bounds = open_level(method, calibrated, held[1], exclusion=exclusion)
         own_n = scale * (held[0]["reward"].mean(0) - start)  # as the head alone gives them
         mean, std = float(own_n.mean()), max(float(own_n.std(correction=0)), 1e-6)
@@ -119,6 +123,7 @@ def fine_tuned(
         criterion=judged,
         base_rate=base,
         open_level=bounds,
+        held_out=held_out,
     )
 
 
