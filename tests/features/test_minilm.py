@@ -73,7 +73,7 @@ def products_keep_their_bits(precision: str) -> bool:
     """Whether a row of a matrix product on this machine has the same bits among any number of rows.
 
     Libraries split long sums between threads or tiles for some numbers of rows: seen on an Intel processor with AMX,
-    1,536 columns and 48 to 384 rows; not seen on AMD's.
+    1,536 columns and 48 to 384 rows; not seen on AMD's. All numbers up to 512 are tried, and some beyond.
     """
     dtype = torch.float32 if precision == "fp32" else torch.bfloat16
     generator = torch.Generator().manual_seed(0)
@@ -81,7 +81,7 @@ def products_keep_their_bits(precision: str) -> bool:
         x_BD = torch.randn(2048, columns, generator=generator).to(dtype)
         w_OD = torch.randn(out, columns, generator=generator).to(dtype)
         whole_BO = torch.nn.functional.linear(x_BD, w_OD)
-        for rows in range(8, 2048, 8):
+        for rows in (*range(8, 512, 8), *range(512, 2048, 256)):
             if not torch.equal(torch.nn.functional.linear(x_BD[:rows], w_OD), whole_BO[:rows]):
                 return False
     return True
