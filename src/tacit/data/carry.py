@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tacit.data.roles import Roles
+from tacit.data.roles import USER_ACTIVITY, Roles
 
 _TEXTS = ("prompt", "response")
 _OTHERS = ("prompt_id", "user_id", "session_id", "timestamp", "policy")
@@ -36,11 +36,11 @@ def carried(
     found: dict[str, Any] = {part: name for part in _OTHERS if (name := getattr(like, part)) in filled}
     if texts:
         found |= {part: name for part in _TEXTS if (name := getattr(like, part)) in columns}
-    return found | {
-        "signals": tuple(
-            signal
-            for signal in like.signals
-            if not partly or {signal.name, signal.exposure or signal.name} <= set(columns)
-        ),
-        "context": tuple(name for name in like.context if not partly or name in columns),
-    }
+    signals = tuple(
+        signal
+        for signal in like.signals
+        if not partly or {signal.name, signal.exposure or signal.name} <= set(columns)
+    )
+    there = set(columns) | ({USER_ACTIVITY} if signals and "user_id" in found else set())
+    context = tuple(name for name in like.context if not partly or name in there)
+    return found | {"signals": signals, "context": context}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from tacit.data import columns
+from tacit.data import activity, columns
 from tacit.data.raw import NotUtf8, RawTable, logger, need_columns
 from tacit.data.roles import Roles
 from tacit.data.texts import Bad, is_text, read_texts
@@ -33,8 +33,9 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
     found = len(raw) + raw.quarantine.total
     if not found:
         raise DataError(f"{raw.name}: the log is empty; expected at least one row")
+    named = activity.without_computed(raw, roles) if len(raw) else roles
     if len(raw):
-        need_columns(raw, roles.columns(), by_option=True)
+        need_columns(raw, named.columns(), by_option=True)
         _import_pandas()
         raw = _read_texts(raw, roles)
     quarantine = raw.quarantine
@@ -47,8 +48,9 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
         raise DataError(
             f"{raw.name}: none of the {found} rows can be used; commonest reason: {_commonest(raw)}"
         )
-    fixed = _read_values(raw, roles)
-    raw = _with_columns(raw, fixed)
+    raw = _with_columns(raw, _read_values(raw, named))
+    if named != roles:
+        raw = _with_columns(raw, activity.computed(raw.table, roles))
     for name in raw.mixed:
         logger.info("%s: column %r has values of several types and no role; left out", raw.name, name)
     return replace(raw, mixed={})

@@ -9,6 +9,9 @@ from typing import Any
 from tacit.data.signal import Signal
 from tacit.errors import ConfigError, DataError
 
+USER_ACTIVITY = "user_activity"
+"""Context that is computed from users and signals where no column has that name; see `tacit.data.activity`."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -19,7 +22,8 @@ class Roles:
         response: text, or a list of messages (one assistant turn, as in TRL).
         prompt_id: the group for splits and within-prompt ranking; None groups equal prompts.
         signals: what users did, each one column of 1, 0 and null.
-        context: what decides whether a user acts but is not content: slot, device, hour. Numbers or text.
+        context: what decides whether a user acts but is not content: slot, device, hour. Numbers or text. The name
+            `user_activity` is computed where no column has it, from what the user did on other prompts.
         gold: trusted label in [0, 1], null where there is none.
         rank: order among the responses to one prompt, lower is better, null where there is none.
         user_id, session_id, timestamp, policy: who, in which session, when, and which model answered.

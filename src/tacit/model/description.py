@@ -48,7 +48,8 @@ def identification_warnings(
     elif len(idle) == len(log.roles.context) and len(log.roles.signals) == 1:
         found.append(
             "one signal and no context: what style does to clicks cannot be told from what users like; name columns "
-            "that move clicks but not preference (--context position), add signals, or audit some rows (--gold)"
+            "that move clicks but not preference (--context position; where users return and --user-id names them, "
+            "--context user_activity), add signals, or audit some rows (--gold)"
             f"{reader}"
         )
     return found

@@ -11,7 +11,7 @@ from tacit.data import FeedbackLog, Signal
 from tacit.errors import ConfigError
 from tacit.worlds.implicit import Soft
 from tacit.worlds.scene import Scene, assemble, check_unit, record, sigmoid, stream
-from tacit.worlds.surroundings import ACTIVITY, draw_context, propensity
+from tacit.worlds.surroundings import ACTIVITY, draw_context, propensity, style_logits
 from tacit.worlds.world import FloatArray, World, WorldTruth
 
 
@@ -22,6 +22,7 @@ def users(
     people: int = 200,
     zipf: float = 1.2,
     taste: float = 0.5,
+    style: float = 0.0,
     mean: float = 0.3,
     misclick: float = 0.0,
     soft: Soft = None,
@@ -29,7 +30,7 @@ def users(
     """Users ask prompts as often as Zipf's law has it; each has an activity and a shift of taste of their own.
 
     A prompt belongs to one user (column `user_id`), who sees all its answers. r* ~ Bern(sigmoid(f0(x) + tau_u)),
-    logit e = b + logit(A_u) + context, with A_u ~ Beta(2, 3). Shares, activities and tastes are drawn once.
+    logit e = b + logit(A_u) + context + style, with A_u ~ Beta(2, 3). Shares, activities and tastes are drawn once.
 
     The truth's preference is what a reward model is asked for, the mean over users weighted by how much they
     ask: r(x) = sum_u share_u sigmoid(f0(x) + tau_u). Gold of 0 or 1 is beyond anyone's taste: pass `soft` there.
@@ -40,6 +41,7 @@ def users(
         people: U.
         zipf: the exponent: user number n asks as often as n^-zipf.
         taste: standard deviation of tau_u, in logits.
+        style: how much the look of an answer moves clicks, as a multiple of `style_logits`.
         mean: of the propensity over the rows.
         misclick: as there.
         soft: as there.
@@ -66,7 +68,10 @@ def users(
     surroundings = draw_context(scene.rows)
     context_N = surroundings.logits() - ACTIVITY * surroundings.activity_N
     own_U = np.log(activity_U) - np.log1p(-activity_U)
-    propensity_1NK = propensity(own_U[user_N] + context_N, mean)[None, :, None]
+    moved_N = own_U[user_N] + context_N
+    if style:
+        moved_N = moved_N + style * style_logits(scene)
+    propensity_1NK = propensity(moved_N, mean)[None, :, None]
     misclick_K = np.array([misclick])
     recorded_SNK = record(scene, liked_SN, propensity_1NK, misclick_K, np.array([1]))
 

@@ -1,0 +1,147 @@
+"""What `--context user_activity` is worth: users who act unequally, with no other context and with some.
+
+    python benchmarks/user_activity.py                                       # five seeds, two cores
+    python benchmarks/user_activity.py --out docs/results/user-activity.md
+    python benchmarks/user_activity.py --taste 1.5                           # users who also like unequally
+
+World: `users` on the embedded base, 400 people, and style moves clicks too. A quarter of the users is held out; scores
+are judged on their answers, against the true preference. No fit but `oracle`'s reads whether an answer was liked. With
+$TACIT_DATA set, the copies of RealHumanEval as well: held-out likelihood over programmers, five folds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+import tacit
+from tacit.data import FeedbackLog
+from tacit.errors import IdentificationWarning
+from tacit.evaluation.bootstrap import Interval
+from tacit.evaluation.metrics import brier, within_prompt_accuracy
+from tacit.evaluation.report import evaluate_model
+from tacit.features import EmbeddingStore
+from tacit.worlds import World, make, stdlib_base
+
+KNOBS = {"members": 3, "hidden": (32, 16), "max_epochs": 60}
+"""The same for all contenders."""
+
+CONTEXTS = {
+    "none": (),
+    "user_activity": ("user_activity",),
+    "true activity": ("activity",),
+    "slot, device": ("slot", "device"),
+    "slot, device, user_activity": ("slot", "device", "user_activity"),
+}
+FIGURES = ("within-prompt accuracy", "Brier", "mean P(liked)", "level left open")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--taste", type=float, default=0.5, help="spread of what users like, in logits")
+    parser.add_argument("--out", type=Path, help="write the tables here")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", IdentificationWarning)
+
+    began = time.perf_counter()
+    store = EmbeddingStore()
+    text = simulated(options.seeds, options.taste, store)
+    data = os.environ.get("TACIT_DATA")
+    if data:
+        text += "\n" + copies(Path(data) / "realhumaneval" / "chat_data.csv", store)
+    print(text)
+    print(f"{time.perf_counter() - began:.0f} s")
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+def simulated(seeds: int, taste: float, store: EmbeddingStore) -> str:
+    """The table of the world."""
+    base = stdlib_base()
+    world = make("users", base, seeds=seeds, people=400, zipf=0.6, style=1.0, taste=taste)
+    found: dict[str, list[list[float]]] = {}
+    for seed in range(seeds):
+        log = world.log_of(seed)
+        table = log.table.append_column("row", pa.array(np.arange(len(log))))
+        table = table.append_column("activity", pa.array(_true_activity(world)))
+        log = FeedbackLog(table, log.roles, name=log.name)
+        for name, context in CONTEXTS.items():
+            own = log.with_roles(context=context)
+            found.setdefault(f"`implicit_rm` | {name}", []).append(_judge(world, own, "implicit_rm", store))
+        plain = log.with_roles(context=())
+        found.setdefault("`naive` | not read", []).append(_judge(world, plain, "naive", store))
+        told = pa.array(world.truth.liked_SN[seed].astype(np.float64))
+        liked = FeedbackLog(table.append_column("liked", told), plain.roles, name=log.name)
+        found.setdefault("`oracle` | not read", []).append(
+            _judge(world, liked.with_roles(gold="liked"), "oracle", store)
+        )
+    truth = world.truth.preference_N
+    lines = [
+        f"{len(world.log):,} answers to {len(set(world.log.prompt_codes())):,} prompts by 400 users, whose tastes "
+        f"differ by {taste:g} logits; {seeds} seeds (± standard deviation over them); {truth.mean():.3f} of the "
+        "answers are liked.",
+        "",
+        "| method | context | " + " | ".join(FIGURES) + " |",
+        "| --- " * (2 + len(FIGURES)) + "|",
+    ]
+    for name, values in found.items():
+        mean, spread = np.mean(values, axis=0), np.std(values, axis=0, ddof=1)
+        cells = ["–" if np.isnan(m) else f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _true_activity(world: World) -> NDArray[np.float64]:
+    """The users' own part of the true propensity: its mean logit over their rows."""
+    e_N = world.truth.propensity_SNK[0, :, 0]
+    user_N = world.log.codes("user_id")
+    logit_N = np.log(e_N) - np.log1p(-e_N)
+    return np.asarray((np.bincount(user_N, logit_N) / np.bincount(user_N))[user_N])
+
+
+def _judge(world: World, log: FeedbackLog, method: str, store: EmbeddingStore) -> list[float]:
+    """The figures of a fit to three quarters of the users, on the answers that the others saw."""
+    train, test = log.split(by="user_id", test=0.25, seed=0)
+    rm = tacit.fit(train, method=method, store=store, config=KNOBS)
+    rows = np.array(test.column("row"))
+    preference = world.truth.preference_N[rows]
+    chance = rm.probability(test, store=store)
+    bounds = rm.info["metrics"]["base_rate_bounds"]
+    return [
+        within_prompt_accuracy(rm.score(test, store=store), preference, test.prompt_codes()),
+        brier(chance, preference),
+        float(chance.mean()),
+        float("nan") if bounds is None else bounds[1] - bounds[0],
+    ]
+
+
+def copies(path: Path, store: EmbeddingStore) -> str:
+    """The table of RealHumanEval."""
+    contexts = {"none": (), "as read": None, "user_activity": ("user_activity",)}
+    lines = ["| method | context | log-likelihood of a copy |", "| --- | --- | --- |"]
+    for name, context in contexts.items():
+        log = FeedbackLog.read(path, context=context)
+        rm = tacit.fit(log, method="implicit_rm", store=store)
+        rows = {row.method: row for row in evaluate_model(rm, log, folds=5, by="user_id", store=store).rows}
+        if context == ():
+            lines += [f"| `{key}` | not read | {_likelihood(rows[key])} |" for key in ("constant", "naive")]
+        lines.append(f"| `implicit_rm` | {name} | {_likelihood(rows['implicit_rm'])} |")
+    head = f"{path.name} of RealHumanEval: {len(log):,} replies to {len(set(log.codes('user_id')))} programmers, "
+    return head + "five folds over programmers, 95 % intervals over them.\n\n" + "\n".join(lines) + "\n"
+
+
+def _likelihood(row: object) -> str:
+    found: Interval = vars(row)["metrics"]["log_likelihood"]
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()
