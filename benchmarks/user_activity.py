@@ -1,6 +1,6 @@
 """What `--context user_activity` is worth: users who act unequally, with no other context and with some.
 
-    python benchmarks/user_activity.py                                       # five seeds, two cores
+    python benchmarks/user_activity.py                                       # ten seeds, two cores
     python benchmarks/user_activity.py --out docs/results/user-activity.md
     python benchmarks/user_activity.py --taste 1.5                           # users who also like unequally
 
@@ -45,7 +45,7 @@ FIGURES = ("within-prompt accuracy", "Brier", "mean P(liked)", "level left open"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--taste", type=float, default=0.5, help="spread of what users like, in logits")
     parser.add_argument("--out", type=Path, help="write the tables here")
     options = parser.parse_args()
@@ -84,17 +84,20 @@ def simulated(seeds: int, taste: float, store: EmbeddingStore) -> str:
             _judge(world, liked.with_roles(gold="liked"), "oracle", store)
         )
     truth = world.truth.preference_N
+    baseline = np.array(found["`implicit_rm` | none"])[:, 0]
     lines = [
         f"{len(world.log):,} answers to {len(set(world.log.prompt_codes())):,} prompts by 400 users, whose tastes "
-        f"differ by {taste:g} logits; {seeds} seeds (± standard deviation over them); {truth.mean():.3f} of the "
-        "answers are liked.",
+        f"differ by {taste:g} logits; {seeds} seeds (± standard deviation over them, last column ± standard error of "
+        f"the paired mean); {truth.mean():.3f} of the answers are liked.",
         "",
-        "| method | context | " + " | ".join(FIGURES) + " |",
-        "| --- " * (2 + len(FIGURES)) + "|",
+        "| method | context | " + " | ".join(FIGURES) + " | accuracy above no context |",
+        "| --- " * (3 + len(FIGURES)) + "|",
     ]
     for name, values in found.items():
         mean, spread = np.mean(values, axis=0), np.std(values, axis=0, ddof=1)
         cells = ["–" if np.isnan(m) else f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)]
+        gain = np.array(values)[:, 0] - baseline
+        cells.append(f"{gain.mean():+.3f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.3f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -35,7 +35,9 @@ Signals = Annotated[
 Context = Annotated[
     list[str] | None,
     typer.Option(
-        "--context", help="Column that moves clicks but not preference. Repeatable.", metavar="NAME"
+        "--context",
+        help="Column that moves clicks but not preference; user_activity is computed of --user-id. Repeatable.",
+        metavar="NAME",
     ),
 ]
 PromptId = Annotated[
