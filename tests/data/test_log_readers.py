@@ -575,7 +575,7 @@ def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None
 
     with pytest.raises(DataError, match="no such file or folder"):
         FeedbackLog.read(tmp_path / "none.jsonl")
-    with pytest.raises(DataError, match=r"a folder without state\.json"):
+    with pytest.raises(DataError, match=r"a folder without state\.json and without Parquet files"):
         FeedbackLog.read(tmp_path)
     empty, splits = tmp_path / "empty", tmp_path / "splits"
     Dataset.from_list([]).save_to_disk(str(empty))
@@ -588,6 +588,77 @@ def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(DataError, match="damaged dataset folder"):
         FeedbackLog.read(tmp_path)
+
+
+def parted(folder: Path, parts: dict[str, list[dict[str, Any]]]) -> Path:
+    for name, rows in parts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pa.parquet.write_table(pa.Table.from_pylist(rows), folder / name)
+    return folder
+
+
+def test_a_folder_of_parquet_files_reads_as_one_log_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = parted(
+        tmp_path / "k=v", {"b.parquet": ROWS[1:2], "c/a.parquet": ROWS[2:], "a.parquet": ROWS[:1]}
+    )
+    for hidden in ("_SUCCESS", ".b.parquet", "_temporary/d.parquet", "notes.txt"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_text("no Parquet")
+    (folder / "b.parquet").rename(tmp_path / "elsewhere.parquet")
+    (folder / "b.parquet").symlink_to(tmp_path / "elsewhere.parquet")
+    log = FeedbackLog.read(folder, **ROLES)
+    assert log.fingerprint() == FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+    assert log.where(2) == f"{folder}, row 3" and "k" not in log.table.column_names
+
+
+def test_folders_called_key_value_are_columns(tmp_path: Path) -> None:
+    folder = parted(
+        tmp_path,
+        {
+            "dt=2026-01-02/hour=7/a.parquet": [
+                {"prompt": "p", "response": "second", "copied": 0.0, "late": 1}
+            ],
+            "dt=2026-01-01/hour=12/a.parquet": [
+                {"prompt": "p", "response": "", "copied": 1},
+                {"prompt": "p", "response": "first", "copied": 1},
+            ],
+            "dt=__HIVE_DEFAULT_PARTITION__/hour=1/a.parquet": [
+                {"prompt": "p", "response": "last", "copied": None}
+            ],
+        },
+    )
+    log = FeedbackLog.read(folder, signals="copied", context="hour", timestamp="dt")
+    assert log.responses() == ["first", "second", "last"]
+    assert log.column("dt") == ["2026-01-01", "2026-01-02", None] and log.column("hour") == [12, 7, 1]
+    assert log.column("copied") == [1, 0, None] and log.column("late") == [None, 1, None]
+    assert f"{folder} row 1)" in log.quarantine.describe() and log.where(1) == f"{folder}, row 3"
+
+
+def test_parquet_files_that_do_not_fit_one_another_give_one_line(tmp_path: Path) -> None:
+    row = {"prompt": "p", "response": "r", "copied": 1}
+    folder = parted(tmp_path / "a", {"a.parquet": [row], "b.parquet": [row | {"copied": "yes"}]})
+    with pytest.raises(DataError, match=r"b\.parquet: does not fit the files before it.*copied.*one type$"):
+        FeedbackLog.read(folder)
+    folder = parted(tmp_path / "b", {"copied=x/a.parquet": [row]})
+    with pytest.raises(
+        DataError, match=r"b: its Parquet files are not readable as one table.*copied.*one type$"
+    ):
+        FeedbackLog.read(folder)
+    (folder / "c.parquet").write_text("PAR1")
+    with pytest.raises(DataError, match=r"c\.parquet: damaged Parquet file"):
+        FeedbackLog.read(folder)
+
+
+def test_a_pattern_and_a_pipe_are_told_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"\*\.parquet: no such file, and patterns are not read; name one file, or the"
+    ):
+        FeedbackLog.read(tmp_path / "*.parquet")
+    with pytest.raises(
+        DataError, match=r"^/dev/null: a pipe or a device, expected a file; write it to a file"
+    ):
+        FeedbackLog.read("/dev/null")
+    assert len(FeedbackLog.read(jsonl(tmp_path / "a[1].jsonl", ROWS))) == 3
 
 
 def test_importing_the_room_loads_no_heavy_library() -> None:

@@ -83,7 +83,7 @@ class FeedbackLog:
 
         Args:
             path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz), a folder
-                written by `Dataset.save_to_disk`, a hub id "owner/name", or a table in memory: a
+                of Parquet files or of `Dataset.save_to_disk`, a hub id "owner/name", or a table in memory: a
                 `datasets.Dataset`, a data frame (pandas, polars) or anything else that hands out Arrow data, a
                 list of rows (mappings) or a mapping of columns.
             signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set
