@@ -44,6 +44,7 @@ class RawTable:
         mixed: columns whose values have several types, as Python objects; `conform` sorts them out or
             refuses.
         quarantine: rows that the reader could not parse.
+        index: names of a data frame's index, which is no column.
     """
 
     table: Any
@@ -52,6 +53,7 @@ class RawTable:
     unit: str = "row"
     mixed: Mapping[str, list[Any]] = field(default_factory=dict)
     quarantine: Quarantine = field(default_factory=Quarantine)
+    index: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.places)
@@ -235,7 +237,9 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option:
             continue
         near = _near(column, available)
         hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
-        if by_option and column == part:  # a default that nobody wrote
+        if column in raw.index:
+            hint = "; it is in the frame's index: read frame.reset_index()"
+        elif by_option and column == part:  # a default that nobody wrote
             hint += f"; name yours: --{part} COLUMN, in Python {part}=COLUMN"
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(

@@ -96,7 +96,8 @@ def _read_frame(frame: Any, name: str) -> RawTable:
         raise DataError(f"{name}: column {twice[0]!r} stands twice; rename one of them")
     table = _arrow(frame)
     if table is not None:
-        return from_arrow(table.replace_schema_metadata(None), name)
+        index = tuple(str(level) for level in frame.index.names if level is not None)
+        return replace(from_arrow(table.replace_schema_metadata(None), name), index=index)
     refused = [index for index in range(frame.shape[1]) if _arrow(frame.iloc[:, [index]]) is None]
     raw = _read_frame(frame.drop(columns=frame.columns[refused]), name)
     columns = {}
