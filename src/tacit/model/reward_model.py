@@ -19,7 +19,7 @@ from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
-from tacit.model.scoring import FittedScorer, Pairs, as_log, fitted_to, listed
+from tacit.model.scoring import FittedScorer, Listed, Pairs, as_log, fitted_to, listed
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
@@ -286,7 +286,7 @@ class RewardModel(FittedScorer):
     def _views(self, inputs: Inputs) -> Views:
         return self.scalings.views(inputs, self.propensity_features, self.reward_features)
 
-    def _inputs(self, pairs: Pairs, store: EmbeddingStore | None, quiet: bool) -> Inputs:
+    def _inputs(self, pairs: Listed, store: EmbeddingStore | None, quiet: bool) -> Inputs:
         log = pairs if isinstance(pairs, FeedbackLog) else as_log(pairs)
         context_NC = None
         if (
