@@ -14,7 +14,7 @@ from toy_log import QUICK, columns, log_of
 
 import tacit
 from tacit import RewardModel, Signal, fit
-from tacit.errors import ConfigError, ModelError
+from tacit.errors import ConfigError, IdentificationWarning, ModelError
 from tacit.features.hashing import HashingEncoder
 from tacit.methods import Naive
 
@@ -287,6 +287,13 @@ def test_a_method_under_the_key_of_another_is_refused_before_it_is_fitted() -> N
 
     with pytest.raises(ConfigError, match="Borrowed has the key 'naive', which is that of tacit's Naive"):
         fit(log_of(TABLE), method=Borrowed(), encoder="hashing:32", config=QUICK)
+
+
+def test_a_log_of_a_few_clicks_is_told() -> None:
+    few = {name: values[:12] for name, values in TABLE.items()} | {"copied": [1] * 3 + [0] * 9}
+    with pytest.warns(IdentificationWarning, match="users acted on 3 of 12 rows only"):
+        rm = fit(log_of(few), encoder="hashing:32", config=QUICK)
+    assert rm.info["identification"]["warnings"][0].startswith("users acted on 3 of 12 rows")
 
 
 def test_models_are_equal_to_themselves_alone(folder: Path) -> None:

@@ -22,7 +22,7 @@ from tacit.training.ensemble import Ensemble
 from tacit.training.selection import Choice
 from tacit.training.views import Views
 
-_FEW = 20  # rows that users acted on, below which no number that a fit states is worth its digits
+_FEW = 10  # rows that users acted on, below which no number that a fit states is worth its digits
 _LARGEST_RANKED = 6  # signals up to which the 2^K patterns are ranked
 
 
@@ -60,8 +60,9 @@ def identification_warnings(
 def _few_acts(log: FeedbackLog) -> list[str]:
     """A word on a log that says next to nothing."""
     y_NK, visible_NK = log.signal_matrix()
-    acted = int((visible_NK & (y_NK > 0)).any(1).sum())
-    if not log.roles.signals or acted >= _FEW:
+    asked_K = np.array([signal.kind == "explicit" for signal in log.roles.signals], dtype=bool)
+    acted = int((visible_NK & ((y_NK > 0) | asked_K)).any(1).sum())
+    if not 0 < acted < _FEW:  # none at all is refused elsewhere
         return []
     return [
         f"users acted on {acted} of {len(log)} rows only: level, range and agreement that the fit states are no better "
