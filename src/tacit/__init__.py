@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ __all__ = [
     "load",
     "methods",
 ]
+
+# Idle OpenMP threads sleep instead of spinning: beside another busy process a fit of small matrices is otherwise ten
+# times slower and more, and alone it loses nothing. Read when torch is first imported; what the user set stands.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "FeedbackLog": ("tacit.data", "FeedbackLog"),

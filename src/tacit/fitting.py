@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,11 +37,14 @@ from tacit.training.checkpoint import Checkpoint
 from tacit.training.choose import resolve_method
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
+from tacit.training.ensemble import Ensemble
 from tacit.training.log_rows import holdout_groups, observe
 from tacit.training.selection import passes, refuse_short, roster, train_best
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
+
+logger = logging.getLogger("tacit")
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,7 @@ def fit(
             chosen, views, prepared.observations, who, config, checkpoint=states, progress=bar
         )
     ensemble = ensembles[0]
+    _tell_of_the_limit(log, ensemble, config)
     info = {
         "roles": log.roles.to_json(),
         "log": describe_log(log),
@@ -248,6 +253,19 @@ def fit(
         info,
         reward_features,
     )
+
+
+def _tell_of_the_limit(log: FeedbackLog, ensemble: Ensemble, config: TrainingConfig) -> None:
+    """Say so where most members were at their best in the last epoch that they were allowed."""
+    stopped = int((ensemble.epoch_M >= config.max_epochs).sum())
+    if 2 * stopped > config.members:
+        logger.warning(
+            "%s: %d of %d members were still improving in the last epoch allowed, max_epochs=%d (--epochs); allow more",
+            log.name,
+            stopped,
+            config.members,
+            config.max_epochs,
+        )
 
 
 def fit_fingerprint(

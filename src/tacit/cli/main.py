@@ -57,9 +57,6 @@ def options(
 
 def main() -> None:
     """Run the command line."""
-    # Idle OpenMP threads sleep instead of spinning: beside another busy process a fit of small matrices is otherwise
-    # tens of times slower, and alone it loses nothing. Read by the runtime when torch is first imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     never_fail(sys.stdout, sys.stderr)
     notes.hold(quiet="--quiet" in sys.argv or "-q" in sys.argv)
     try:
