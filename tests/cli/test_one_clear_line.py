@@ -302,6 +302,14 @@ def test_an_evaluation_that_nothing_judges_is_one_line(tacit: Tacit, here: Path,
     refused(tacit("evaluate", fitted, "texts.jsonl"), "texts.jsonl", "--gold", "--rank")
 
 
+def test_a_comparison_that_cannot_be_made_is_one_line(tacit: Tacit, here: Path, fitted: Path) -> None:
+    shutil.copytree(fitted, here / "rm")
+    against = ("evaluate", "rm", "log.jsonl", "--gold", "rating", "--against")
+    refused(tacit(*against, "./rm/"), "--against rm is the model itself", "expected another")
+    refused(tacit(*against, "log.jsonl"), "log.jsonl is not a folder", "tacit fit")
+    refused(tacit(*against, fitted, "--folds", 3), "folds is 3", "leave --folds out")
+
+
 def test_a_cache_that_cannot_be_written_costs_only_time(tacit: Tacit, here: Path) -> None:
     ran = tacit("fit", "log.jsonl", *FIT, "--cache", "log.jsonl/cache", "--quiet")
     assert ran.status == 0
