@@ -133,6 +133,19 @@ def test_the_command_line_wins_over_the_run_file(tacit: Tacit, here: Path) -> No
     assert (from_line["model"], from_line["training"]["members"]) == ("one", 1)
 
 
+def test_a_signal_of_the_run_file_may_say_all_that_a_signal_can(tacit: Tacit, here: Path) -> None:
+    write(here / "log.jsonl", [row | {"thumbs": i % 4 > 0} for i, row in enumerate(rows())])
+    run = "log: log.jsonl\ncontext: position\nencoder: hashing:32\nmembers: 1\nepochs: 2\nout: rm\n"
+    down = "{name: down, polarity: negative, misclick: 2e-2, exposure: thumbs, kind:}"
+    (here / "run.yaml").write_text(f"{run}signal: ['copied:explicit', {down}]\n", encoding="utf-8")
+    assert tacit("fit", "--config", "run.yaml", "--quiet").status == 0
+    expected = [Signal("copied", kind="explicit"), Signal("down", -1, misclick=0.02, exposure="thumbs")]
+    assert RewardModel.load("rm").info["roles"]["signals"] == [signal.to_json() for signal in expected]
+    (here / "run.yaml").write_text(f"{run}signal: {{name: down, polarity: -1}}\n", encoding="utf-8")
+    assert tacit("fit", "--config", "run.yaml", "--out", "alone", "--quiet").status == 0
+    assert RewardModel.load("alone").info["roles"]["signals"] == [Signal("down", -1).to_json()]
+
+
 def test_a_fit_that_the_log_cannot_identify_warns(tacit: Tacit, here: Path) -> None:
     small = [word for word in SMALL if word not in ("--context", "position")]
     ran = tacit("fit", "log.jsonl", "--signal", "copied", *small, "--out", "rm", "--json")
