@@ -16,6 +16,7 @@ from small_log import ENCODER, QUICK, columns, log_of
 from tacit import RewardModel, Signal, fit
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
+from tacit.evaluation.as_it_is import Overlap
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
@@ -404,6 +405,26 @@ def test_each_of_two_models_is_told_how_many_of_its_own_rows_judge_it_and_whom_t
     ]
     fair = beside(log_of(other_columns(), gold="gold")).caption
     assert "rows of the fit" not in fair and "favours" not in fair
+
+
+@pytest.mark.parametrize(
+    ("shares", "exact", "said"),
+    [
+        ((0.5, 0.45), True, True),
+        ((0.5, 0.45), False, False),
+        ((0.5, 0.3), False, True),
+        ((0.5, 0.5), True, False),
+        ((0.5, None), True, False),
+    ],
+)
+def test_shares_that_are_estimated_alike_favour_neither_model(
+    shares: tuple[float | None, ...], exact: bool, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = iter(shares)
+    monkeypatch.setattr(
+        "tacit.evaluation.report.overlap_with_fit", lambda *_: Overlap(next(given), exact=exact)
+    )
+    assert ("favours" in beside(log_of(columns(), gold="gold")).caption) == said
 
 
 def test_the_log_of_the_other_fit_is_known_as_in_sample_for_the_other_alone() -> None:

@@ -23,6 +23,9 @@ from tacit.model import FittedScorer, RewardModel
 from tacit.training.config import TrainingConfig
 from tacit.training.log_rows import observe
 
+_ESTIMATES_DIFFER = 0.1
+"""Shares of rows of two fits that are estimated from samples of them count as different beyond this."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -290,13 +293,19 @@ def _overlaps(ours: Judged, theirs: Judged | None, *, refits: bool) -> list[str]
         told = [ours.overlap.describe(refits=refits)]
     else:
         told = [model.overlap.describe(refits=False, of=model.name) for model in (ours, theirs)]
-        shares = ours.overlap.share, theirs.overlap.share
-        if None not in shares and shares[0] != shares[1]:
-            favoured, other = sorted((ours, theirs), key=lambda model: -(model.overlap.share or 0))
-            told.append(
-                f"The difference favours {favoured.name}, which was fitted to more of these rows than {other.name}."
-            )
+        told.append(_favour(ours, theirs))
     return [line for line in told if line]
+
+
+def _favour(ours: Judged, theirs: Judged) -> str:
+    """Says which of two models was fitted to more of these rows, if either was for all that is known."""
+    more, less = sorted((ours, theirs), key=lambda model: -(model.overlap.share or 0))
+    if more.overlap.share is None or less.overlap.share is None:
+        return ""
+    known = more.overlap.exact and less.overlap.exact
+    if more.overlap.share - less.overlap.share <= (0 if known else _ESTIMATES_DIFFER):
+        return ""
+    return f"The difference favours {more.name}, which was fitted to more of these rows than {less.name}."
 
 
 def _told_gold(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int) -> list[str]:
