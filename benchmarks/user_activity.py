@@ -40,6 +40,23 @@ CONTEXTS = {
     "slot, device": ("slot", "device"),
     "slot, device, user_activity": ("slot", "device", "user_activity"),
 }
+HEAD = """# What user_activity is worth
+
+`--context user_activity` ([logs](../logs.md#no-slot-no-device-who-acts)) among simulated users, and on a real log.
+
+```bash
+python benchmarks/user_activity.py --out docs/results/user-activity.md
+```
+
+## Simulated users
+
+The world `users`: people of unequal activity and taste, style moves clicks, and slot and device do. Members, heads
+and epochs are the same for all fits. A quarter of the users is held out; accuracy, Brier and the mean are of their
+answers against the true preference. *True activity* is the users' own part of the true propensity, which no log holds.
+*Level left open* is the width of the range that one signal leaves, as the fit states it; errors of fitting are not in
+it.
+
+"""
 FIGURES = ("within-prompt accuracy", "Brier", "mean P(liked)", "level left open")
 
 
@@ -53,10 +70,10 @@ def main() -> None:
 
     began = time.perf_counter()
     store = EmbeddingStore()
-    text = simulated(options.seeds, options.taste, store)
+    text = HEAD + simulated(options.seeds, options.taste, store)
     data = os.environ.get("TACIT_DATA")
     if data:
-        text += "\n" + copies(Path(data) / "realhumaneval" / "chat_data.csv", store)
+        text += "\n## A real log\n\n" + copies(Path(data) / "realhumaneval" / "chat_data.csv", store)
     print(text)
     print(f"{time.perf_counter() - began:.0f} s")
     if options.out:

@@ -444,6 +444,7 @@ class Indifferent(SelfSupplied):
 class Listed(Naive):
     """A parameter that JSON turns into something else."""
 
+    key: ClassVar[str] = "listed"
     widths: tuple[int, ...] = (1, 2)
 
 

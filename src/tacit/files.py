@@ -26,7 +26,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # safetensors writes for the owner alone, whatever the umask allows to others
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(target)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -53,6 +54,22 @@ def test_missing_blank_and_doubtful_candidates_are_never_chosen() -> None:
 def test_every_prompt_needs_its_candidates() -> None:
     with pytest.raises(DataError, match="one list per prompt"):
         best_of_n(Said(), ["a", "b"], [["1 1"]])
+
+
+def test_columns_of_a_sorted_data_frame_are_read_by_position() -> None:
+    table = pd.DataFrame({"prompt": ["a", "b", "c"], "answers": [["1 1", "2 2"], ["5 5"], ["3 3", "0 0"]]})
+    table = table.iloc[[2, 0, 1]]
+    assert best_of_n(Said(), table["prompt"], table["answers"]) == [0, 1, 0]
+    assert best_of_n(Said(), table["prompt"], table["answers"].map(np.array)) == [0, 1, 0]
+
+
+def test_what_is_no_model_and_no_list_of_prompts_is_told() -> None:
+    with pytest.raises(
+        ConfigError, match=r"scorer is 'rm/' \(str\), expected a reward model: tacit\.load\(folder\)"
+    ):
+        best_of_n("rm/", ["a"], [["1 1"]])  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"prompts is one text, 'ab'[^\n]*, expected a list"):
+        best_of_n(Said(), "ab", [["1 1"], ["2 2"]])
 
 
 def test_sampling_chooses_what_the_model_scores_highest(reward_folder: Path, policy_folder: Path) -> None:

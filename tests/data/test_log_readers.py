@@ -130,8 +130,86 @@ def test_table_objects_read_like_files() -> None:
     assert chosen.prompts() == ["2021-03-04", "Why?"]
     with pytest.raises(DataError, match=r"splits a, b and no 'train'"):
         FeedbackLog.read(DatasetDict(a=dataset, b=dataset), **ROLES)
-    with pytest.raises(DataError, match=r"cannot read a log from builtins\.dict"):
-        FeedbackLog.read({"prompt": ["x"]})
+    with pytest.raises(DataError, match=r"cannot read a log from builtins\.set"):
+        FeedbackLog.read({"prompt"})
+
+
+class Offers:
+    """What polars, DuckDB and ibis have in common: Arrow data on request, and no class that is known here."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_whatever_hands_out_arrow_data_rows_or_columns_reads_like_a_table() -> None:
+    table = pa.Table.from_pylist(ROWS)
+    expected = FeedbackLog.read(table, **ROLES).fingerprint()
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    for source in (Offers(table), table.to_reader(), table.to_batches()[0], ROWS, columns):
+        assert FeedbackLog.read(source, **ROLES).fingerprint() == expected
+    short = [ROWS[0], {"prompt": "Why?", "response": "No.", "late": 7}]
+    log = FeedbackLog.read(short, signals="copied")
+    assert log.column("late") == [None, 7] and log.column("copied") == [1, None]
+    assert log.where(1) == "rows, row 2"
+
+
+VIEW = pa.string_view()
+
+
+def test_text_in_views_as_polars_has_it_reads_like_text() -> None:
+    table = pa.Table.from_pylist(ROWS)
+    device = table.column("device").combine_chunks().dictionary_encode()
+    coded = pa.DictionaryArray.from_arrays(device.indices.cast(pa.uint32()), device.dictionary.cast(VIEW))
+    plain = {"prompt": table.column("prompt").cast(VIEW), "response": table.column("response").cast(VIEW)}
+    ids = pa.array([b"a", b"b", b"a"], pa.binary_view())
+    viewed = pa.table({**plain, "copied": table["copied"], "slot": table["slot"], "device": coded, "id": ids})
+    viewed = viewed.append_column("gold", table["gold"])
+    log = FeedbackLog.read(Offers(viewed), user_id="id", session_id="device", signals="copied")
+    assert log.take([2, 0]).prompts() == ["2021-03-04", "Why?"]
+    assert log.codes("user_id").tolist() == [0, 1, 0] and log.codes("session_id").tolist() == [0, 1, 2]
+    assert (
+        FeedbackLog.read(Offers(viewed), **ROLES).fingerprint()
+        == FeedbackLog.read(table, **ROLES).fingerprint()
+    )
+    turn = pa.struct([("role", VIEW), ("content", VIEW)])
+    enum = pa.struct([("role", pa.dictionary(pa.uint32(), VIEW)), ("content", VIEW)])
+    said = [[{"role": "user", "content": "Hi"}], None]
+    chat = pa.table({"prompt": pa.array(said, pa.large_list(turn)), "response": pa.array(["a", "b"], VIEW)})
+    log = FeedbackLog.read(Offers(chat))
+    assert log.prompts() == ["Hi"] and log.quarantine.counts == {"prompt is missing": 1}
+    roles = pa.DictionaryArray.from_arrays(pa.array([0], pa.uint32()), pa.array(["user"], VIEW))
+    turns = pa.StructArray.from_arrays([roles, pa.array(["Hi"], VIEW)], fields=list(enum))
+    listed = pa.LargeListArray.from_arrays([0, 1], turns)
+    assert FeedbackLog.read(Offers(pa.table({"prompt": listed, "response": ["a"]}))).prompts() == ["Hi"]
+
+
+def test_a_frame_of_polars_reads_like_a_table() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(ROWS).with_columns(polars.col("device").cast(polars.Categorical))
+    expected = FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+    assert FeedbackLog.read(frame, **ROLES).fingerprint() == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([("p", "r")], "rows, row 1: found ('p', 'r') (tuple), expected a mapping of columns"),
+        ([{"prompt": "p", "response": "r"}, 7], "rows, row 2: found 7 (int)"),
+        ([{"prompt": "p", 0: "r"}], "rows, row 1: a column is named 0 (int), expected text"),
+        ([], "rows: the log is empty"),
+        ({}, "columns: the log is empty"),
+        ({"prompt": "p", "response": "r"}, "columns: column 'prompt' is 'p' (str), expected a list"),
+        ({"prompt": ["p"], "response": ["r", "s"]}, "column 'response' has 2 rows, the first column 1"),
+        (Offers(pa.chunked_array([["p"]])), "Offers: not readable as a table: Cannot import schema"),
+    ],
+)
+def test_an_object_that_is_no_table_gives_one_line(source: Any, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        FeedbackLog.read(source)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +238,7 @@ def test_a_frame_at_fault_gives_one_line() -> None:
     frame = pd.DataFrame(ROWS)
     with pytest.raises(DataError, match="column 'slot' stands twice"):
         FeedbackLog.read(pd.concat([frame, frame[["slot"]]], axis=1))
-    with pytest.raises(DataError, match=r"cannot read a log from pandas\.Series"):
+    with pytest.raises(DataError, match=r"Series: not readable as a table"):
         FeedbackLog.read(frame["slot"])
     with pytest.raises(DataError, match=r"row 2: column 'extra' \(signal\) holds 'a'"):
         FeedbackLog.read(frame.assign(extra=pd.Series([1, "a", 0], dtype=object)), signals=["extra"])
@@ -497,7 +575,7 @@ def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None
 
     with pytest.raises(DataError, match="no such file or folder"):
         FeedbackLog.read(tmp_path / "none.jsonl")
-    with pytest.raises(DataError, match=r"a folder without state\.json"):
+    with pytest.raises(DataError, match=r"a folder without state\.json and without Parquet files"):
         FeedbackLog.read(tmp_path)
     empty, splits = tmp_path / "empty", tmp_path / "splits"
     Dataset.from_list([]).save_to_disk(str(empty))
@@ -510,6 +588,77 @@ def test_missing_files_and_strange_folders_give_one_line(tmp_path: Path) -> None
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(DataError, match="damaged dataset folder"):
         FeedbackLog.read(tmp_path)
+
+
+def parted(folder: Path, parts: dict[str, list[dict[str, Any]]]) -> Path:
+    for name, rows in parts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pa.parquet.write_table(pa.Table.from_pylist(rows), folder / name)
+    return folder
+
+
+def test_a_folder_of_parquet_files_reads_as_one_log_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = parted(
+        tmp_path / "k=v", {"b.parquet": ROWS[1:2], "c/a.parquet": ROWS[2:], "a.parquet": ROWS[:1]}
+    )
+    for hidden in ("_SUCCESS", ".b.parquet", "_temporary/d.parquet", "notes.txt"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_text("no Parquet")
+    (folder / "b.parquet").rename(tmp_path / "elsewhere.parquet")
+    (folder / "b.parquet").symlink_to(tmp_path / "elsewhere.parquet")
+    log = FeedbackLog.read(folder, **ROLES)
+    assert log.fingerprint() == FeedbackLog.read(pa.Table.from_pylist(ROWS), **ROLES).fingerprint()
+    assert log.where(2) == f"{folder}, row 3" and "k" not in log.table.column_names
+
+
+def test_folders_called_key_value_are_columns(tmp_path: Path) -> None:
+    folder = parted(
+        tmp_path,
+        {
+            "dt=2026-01-02/hour=7/a.parquet": [
+                {"prompt": "p", "response": "second", "copied": 0.0, "late": 1}
+            ],
+            "dt=2026-01-01/hour=12/a.parquet": [
+                {"prompt": "p", "response": "", "copied": 1},
+                {"prompt": "p", "response": "first", "copied": 1},
+            ],
+            "dt=__HIVE_DEFAULT_PARTITION__/hour=1/a.parquet": [
+                {"prompt": "p", "response": "last", "copied": None}
+            ],
+        },
+    )
+    log = FeedbackLog.read(folder, signals="copied", context="hour", timestamp="dt")
+    assert log.responses() == ["first", "second", "last"]
+    assert log.column("dt") == ["2026-01-01", "2026-01-02", None] and log.column("hour") == [12, 7, 1]
+    assert log.column("copied") == [1, 0, None] and log.column("late") == [None, 1, None]
+    assert f"{folder} row 1)" in log.quarantine.describe() and log.where(1) == f"{folder}, row 3"
+
+
+def test_parquet_files_that_do_not_fit_one_another_give_one_line(tmp_path: Path) -> None:
+    row = {"prompt": "p", "response": "r", "copied": 1}
+    folder = parted(tmp_path / "a", {"a.parquet": [row], "b.parquet": [row | {"copied": "yes"}]})
+    with pytest.raises(DataError, match=r"b\.parquet: does not fit the files before it.*copied.*one type$"):
+        FeedbackLog.read(folder)
+    folder = parted(tmp_path / "b", {"copied=x/a.parquet": [row]})
+    with pytest.raises(
+        DataError, match=r"b: its Parquet files are not readable as one table.*copied.*one type$"
+    ):
+        FeedbackLog.read(folder)
+    (folder / "c.parquet").write_text("PAR1")
+    with pytest.raises(DataError, match=r"c\.parquet: damaged Parquet file"):
+        FeedbackLog.read(folder)
+
+
+def test_a_pattern_and_a_pipe_are_told_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"\*\.parquet: no such file, and patterns are not read; name one file, or the"
+    ):
+        FeedbackLog.read(tmp_path / "*.parquet")
+    with pytest.raises(
+        DataError, match=r"^/dev/null: a pipe or a device, expected a file; write it to a file"
+    ):
+        FeedbackLog.read("/dev/null")
+    assert len(FeedbackLog.read(jsonl(tmp_path / "a[1].jsonl", ROWS))) == 3
 
 
 def test_importing_the_room_loads_no_heavy_library() -> None:

@@ -479,3 +479,37 @@ def test_roles_given_later_name_the_line_of_the_file(tmp_path: Path) -> None:
             part.with_roles(signals=["stars"])
     with pytest.raises(DataError, match=r"memory, row 2: column 'stars'"):
         FeedbackLog(pa.table(columns(stars=[0, 5])), Roles()).with_roles(signals=["stars"])
+
+
+@pytest.mark.parametrize(
+    ("role", "value"),
+    [("gold", ["quality"]), ("user_id", 7), ("prompt", ["prompt"]), ("rank", {"a": 1}), ("policy", b"model")],
+)
+def test_a_role_of_one_column_that_is_no_name_is_one_line(role: str, value: Any) -> None:
+    rows = [{"prompt": "p", "response": "r"}]
+    with pytest.raises(
+        ConfigError, match=rf"^{role} is .*, expected the name of one column: {role}='{role}'$"
+    ):
+        FeedbackLog.read(rows, **{role: value})
+    with pytest.raises(ConfigError, match=rf"^{role} is .*, expected the name of one column"):
+        Roles.from_json({role: value})
+    with pytest.raises(ConfigError, match=r"^context holds .*, expected names of columns"):
+        FeedbackLog.read(rows, context=[["slot"]])
+
+
+def test_a_column_that_is_the_index_of_a_frame_is_told_so() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"prompt": ["p"], "response": ["r"], "who": ["ann"], "odd": [1j]}).set_index("who")
+    for source in (frame, frame.drop(columns="odd")):
+        with pytest.raises(
+            DataError, match=r"no column 'who' .*; it is in the frame's index: read frame\.reset_index"
+        ):
+            FeedbackLog.read(source, user_id="who")
+    assert FeedbackLog.read(frame.reset_index(), user_id="who").column("who") == ["ann"]
+
+
+def test_the_repr_counts_the_rows_in_quarantine() -> None:
+    rows = [{"prompt": "p", "response": "r"}, {"prompt": "p"}, {"response": "r"}]
+    assert repr(FeedbackLog.read(rows)) == "FeedbackLog('rows', rows=1, quarantined=2, signals: none)"
+    assert repr(FeedbackLog.read(rows[:1])) == "FeedbackLog('rows', rows=1, signals: none)"

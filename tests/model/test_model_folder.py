@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import tacit
 from tacit import RewardModel, Signal, fit
 from tacit.errors import ConfigError, ModelError
 from tacit.features.hashing import HashingEncoder
+from tacit.methods import Naive
 
 TABLE = columns(prompts=40)
 PAIRS = list(zip(TABLE["prompt"], TABLE["response"], strict=True))
@@ -257,6 +260,45 @@ def test_a_model_of_an_encoder_of_ones_own_is_loaded_with_it(tmp_path: Path) -> 
         RewardModel.load(tmp_path / "rm", encoder=Mine(64))
     with pytest.raises(ModelError, match="is not the one of the fit"):
         RewardModel.load(tmp_path / "rm", encoder=object())  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Own(Naive):
+    """Silence is a little less than a no."""
+
+    key = "own_naive"
+    share: float = 0.5
+
+
+def test_a_model_of_a_method_of_ones_own_is_loaded_with_it(tmp_path: Path) -> None:
+    made = fit(log_of(TABLE), method=Own(0.25), encoder="hashing:32", config=QUICK)
+    made.save(tmp_path / "rm")
+    assert "'own_naive'" in (said := refusal(tmp_path / "rm")) and "method=YourMethod()" in said
+    read = RewardModel.load(tmp_path / "rm", method=Own(0.25))
+    np.testing.assert_array_equal(read.score(PAIRS), made.score(PAIRS))
+    for other in (Own(), Naive()):
+        with pytest.raises(ModelError, match=r"was made by 'own_naive' with {'share': 0.25}, got [^\n]*$"):
+            RewardModel.load(tmp_path / "rm", method=other)
+
+
+def test_a_method_under_the_key_of_another_is_refused_before_it_is_fitted() -> None:
+    class Borrowed(Naive):
+        """Forgot its key."""
+
+    with pytest.raises(ConfigError, match="Borrowed has the key 'naive', which is that of tacit's Naive"):
+        fit(log_of(TABLE), method=Borrowed(), encoder="hashing:32", config=QUICK)
+
+
+def test_models_are_equal_to_themselves_alone(folder: Path) -> None:
+    first, second = RewardModel.load(folder), RewardModel.load(folder)
+    assert first != second and len({first, second, first}) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+def test_files_of_a_model_are_as_readable_as_others(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "any").touch()
+    modes = {path.stat().st_mode for path in folder.rglob("*") if path.is_file()}
+    assert modes == {(tmp_path / "any").stat().st_mode}
 
 
 def test_a_name_that_finds_another_encoder_is_refused(folder: Path) -> None:

@@ -93,14 +93,30 @@ def test_what_is_not_a_pair_is_refused_in_one_line(rm: RewardModel, pairs: list,
             {"prompt": "q", "response": "a"},
             "pairs: found {'prompt': 'q', 'response': 'a'} (dict), expected a list",
         ),
-        (pa.table({"prompt": ["q"], "response": ["a"]}), "pairs: found a table (Table), expected"),
-        (pa.table({"prompt": ["q"], "response": ["a"]}).to_pandas(), "found a table (DataFrame), expected"),
+        (
+            pa.table({"q": ["q"], "response": ["a"]}),
+            "pairs: Arrow table: no column 'prompt' (wanted as prompt)",
+        ),
+        (
+            pa.table({"prompt": ["q", "q"], "response": ["a", None]}).to_pandas(),
+            "pairs: 1 row quarantined: response is missing (1; data frame row 2); every pair needs a text",
+        ),
     ],
 )
 def test_what_is_no_list_of_pairs_is_refused_in_one_line(rm: RewardModel, pairs: Any, words: str) -> None:
     with pytest.raises(ConfigError) as refused:
         rm.score(pairs)
     assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_the_rows_of_a_table_are_pairs(rm: RewardModel) -> None:
+    prompts, responses = (list(part) for part in zip(*PAIRS[:8], strict=True))
+    # KTO by its columns, whose label would then have to be 0 or 1.
+    table = pa.table({"prompt": prompts, "completion": responses, "label": [7] * 8})
+    named = table.rename_columns(["prompt", "response", "label"])
+    for pairs in (table, table.to_pandas(), named, named.to_pandas(), named.to_reader()):
+        np.testing.assert_array_equal(rm.score(pairs), rm.score(PAIRS[:8]))
+    assert rm.score(named.to_pandas()[:0]).shape == (0,)
 
 
 def test_an_iterator_of_pairs_is_read_to_its_end(rm: RewardModel) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tacit.align.generation import Policy, generate
 from tacit.align.rewards import RewardGuard, is_blank, require_members
-from tacit.errors import DataError
+from tacit.errors import ConfigError, DataError, shown
 from tacit.model import Scorer
 
 
@@ -146,6 +146,12 @@ def _judged(
     quiet: bool,
 ) -> list[list[float | None]]:
     """Rewards of every candidate; all pairs are scored in one go."""
+    if not isinstance(scorer, Scorer):
+        raise ConfigError(f"scorer is {shown(scorer)}, expected a reward model: tacit.load(folder)")
+    if isinstance(prompts, str):
+        raise DataError(f"prompts is one text, {shown(prompts)}, expected a list of prompts")
+    # By position: a column of a data frame that was sorted or filtered would look things up by its labels.
+    prompts, candidates = list(prompts), [list(responses) for responses in candidates]
     if len(prompts) != len(candidates):
         raise DataError(
             f"{len(prompts)} prompts but {len(candidates)} lists of candidates; expected one list per prompt"

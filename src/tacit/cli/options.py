@@ -22,7 +22,7 @@ LogPath = Annotated[
     str,
     typer.Argument(
         metavar="LOG",
-        help="A .jsonl, .json, .parquet or .csv file, a save_to_disk folder, or a hub id owner/name.",
+        help="A .jsonl, .json, .parquet or .csv file, a folder of Parquet or of save_to_disk, or a hub id owner/name.",
     ),
 ]
 Signals = Annotated[

@@ -49,6 +49,8 @@ class FeedbackLog:
         >>> y_NK, visible_NK = log.signal_matrix()
         >>> y_NK.tolist(), visible_NK.tolist(), log.prompt_codes().tolist()
         ([[1.0], [0.0]], [[True], [False]], [0, 0])
+        >>> FeedbackLog.read([{"prompt": "Hi", "response": "Hello!"}, {"prompt": "Hi", "response": ""}])
+        FeedbackLog('rows', rows=1, quarantined=1, signals: none)
     """
 
     table: Any
@@ -83,8 +85,9 @@ class FeedbackLog:
 
         Args:
             path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz), a folder
-                written by `Dataset.save_to_disk`, a hub id "owner/name", or a `datasets.Dataset`, an Arrow
-                table or a pandas data frame.
+                of Parquet files or of `Dataset.save_to_disk`, a hub id "owner/name", or a table in memory: a
+                `datasets.Dataset`, a data frame (pandas, polars) or anything else that hands out Arrow data, a
+                list of rows (mappings) or a mapping of columns.
             signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set
                 knows the polarity of its own signals.
             context: columns that decide whether a user acts, and are not content.
@@ -154,7 +157,8 @@ class FeedbackLog:
 
     def __repr__(self) -> str:
         signals = ", ".join(signal.name for signal in self.roles.signals) or "none"
-        return f"FeedbackLog({self.name!r}, rows={len(self)}, signals: {signals})"
+        lost = f", quarantined={self.quarantine.total}" if self.quarantine.total else ""
+        return f"FeedbackLog({self.name!r}, rows={len(self)}{lost}, signals: {signals})"
 
     def where(self, row: int) -> str:
         """File and place of a row (position from 0), for a message: "log.jsonl, line 7".

@@ -44,6 +44,7 @@ class RawTable:
         mixed: columns whose values have several types, as Python objects; `conform` sorts them out or
             refuses.
         quarantine: rows that the reader could not parse.
+        index: names of a data frame's index, which is no column.
     """
 
     table: Any
@@ -52,6 +53,7 @@ class RawTable:
     unit: str = "row"
     mixed: Mapping[str, list[Any]] = field(default_factory=dict)
     quarantine: Quarantine = field(default_factory=Quarantine)
+    index: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.places)
@@ -127,12 +129,36 @@ def from_arrow(table: Any, name: str) -> RawTable:
     if twice:
         raise DataError(f"{name}: column {min(twice)!r} stands twice; rename one of them")
     mixed = {}
-    for column in table.column_names:
+    for index, column in enumerate(table.column_names):
+        values = table.column(column)
         try:
-            table.column(column).validate(full=True)
+            values.validate(full=True)
+            kind = _without_views(values.type)
+            if kind != values.type:
+                table = table.set_column(index, column, values.cast(kind))
         except pa.ArrowInvalid:
-            mixed[column] = [_value(scalar) for scalar in _plain(table.column(column))]
+            mixed[column] = [_value(scalar) for scalar in _plain(values)]
     return RawTable(table.drop_columns(list(mixed)), name, np.arange(1, table.num_rows + 1), mixed=mixed)
+
+
+def _without_views(kind: Any) -> Any:
+    """An Arrow type with plain text in the place of views, which polars hands out and Arrow cannot filter."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _without_views(kind.value_type), kind.ordered)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        listed = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return listed(_field_without_views(kind.value_field))
+    if pa.types.is_struct(kind):
+        return pa.struct([_field_without_views(kind.field(i)) for i in range(kind.num_fields)])
+    return kind
+
+
+def _field_without_views(field: Any) -> Any:
+    return field.with_type(_without_views(field.type))
 
 
 def _value(scalar: Any) -> Any:
@@ -211,7 +237,9 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option:
             continue
         near = _near(column, available)
         hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
-        if by_option and column == part:  # a default that nobody wrote
+        if column in raw.index:
+            hint = "; it is in the frame's index: read frame.reset_index()"
+        elif by_option and column == part:  # a default that nobody wrote
             hint += f"; name yours: --{part} COLUMN, in Python {part}=COLUMN"
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(

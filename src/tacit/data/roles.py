@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tacit.data.signal import Signal
-from tacit.errors import ConfigError, DataError
+from tacit.errors import ConfigError, DataError, shown
+
+_OPTIONAL = ("prompt_id", "gold", "rank", "user_id", "session_id", "timestamp", "policy")
 
 USER_ACTIVITY = "user_activity"
 """Context that is computed from users and signals where no column has that name; see `tacit.data.activity`."""
@@ -30,6 +32,7 @@ class Roles:
 
     Raises:
         DataError: one column given two parts of which one would give the other away, or ids as context.
+        ConfigError: a part of one column that is not given as its name.
 
     Example:
         >>> from tacit import FeedbackLog, Signal
@@ -53,6 +56,17 @@ class Roles:
     policy: str | None = None
 
     def __post_init__(self) -> None:
+        for part in ("prompt", "response", *_OPTIONAL):
+            column = getattr(self, part)
+            if not (isinstance(column, str) or (column is None and part in _OPTIONAL)):
+                raise ConfigError(
+                    f"{part} is {shown(column)}, expected the name of one column: {part}='{part}'"
+                )
+        for column in self.context:
+            if not isinstance(column, str):
+                raise ConfigError(
+                    f"context holds {shown(column)}, expected names of columns: context=['slot']"
+                )
         seen: dict[str, str] = {}
         for column, part in self._exclusive():
             if column in seen:
@@ -98,7 +112,7 @@ class Roles:
         """Read what `to_json` wrote.
 
         Raises:
-            ConfigError: a key that is no role.
+            ConfigError: a key that is no role, or a part of one column that is not given as its name.
 
         Example:
             >>> roles = Roles(signals=(Signal("copied"),), context=("slot",))

@@ -133,6 +133,7 @@ __all__ = [
     "level_bounds",
     "observations",
     "open_level",
+    "refuse_borrowed_key",
     "refuse_unread_gold",
     "strata",
 ]
@@ -224,6 +225,27 @@ def get(key: str, parameters: Mapping[str, Any] | None = None) -> Method:
         return known[key](**(parameters or {}))
     except TypeError as error:
         raise ConfigError(f"method {key}: {error}") from None
+
+
+def refuse_borrowed_key(method: Method) -> None:
+    """Raise if an estimator bears the key of another class: its models would be saved, loaded and judged as that one's.
+
+    Raises:
+        ConfigError: it does.
+
+    Example:
+        >>> class Mine(Naive):
+        ...     "Forgot to say `key`."
+        >>> refuse_borrowed_key(Mine())
+        Traceback (most recent call last):
+        tacit.errors.ConfigError: Mine has the key 'naive', which is that of tacit's Naive; give it one of its own: ...
+    """
+    owner = available().get(method.key)
+    if owner is not None and type(method) is not owner:
+        raise ConfigError(
+            f"{type(method).__name__} has the key {method.key!r}, which is that of tacit's {owner.__name__}; give it "
+            f"one of its own: key = 'my_{method.key}'"
+        )
 
 
 def refuse_unread_gold(method: Method) -> None:

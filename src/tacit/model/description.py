@@ -22,6 +22,7 @@ from tacit.training.ensemble import Ensemble
 from tacit.training.selection import Choice
 from tacit.training.views import Views
 
+_FEW = 20  # rows that users acted on, below which no number that a fit states is worth its digits
 _LARGEST_RANKED = 6  # signals up to which the 2^K patterns are ranked
 
 
@@ -29,10 +30,11 @@ def identification_warnings(
     method: Method, log: FeedbackLog, propensity_features: PropensityFeatures
 ) -> list[str]:
     """What the user should hear before trusting the level or the order of the scores."""
+    found = _few_acts(log)
     if not method.exchangeable and "context" not in method.needs:
-        return []
+        return found
     idle = idle_columns(log.context_columns())
-    found = [
+    found += [
         f"context column {name!r} {why}: it carries nothing; leave it out, or name one that varies"
         for name, why in idle.items()
     ]
@@ -53,6 +55,18 @@ def identification_warnings(
             f"{reader}"
         )
     return found
+
+
+def _few_acts(log: FeedbackLog) -> list[str]:
+    """A word on a log that says next to nothing."""
+    y_NK, visible_NK = log.signal_matrix()
+    acted = int((visible_NK & (y_NK > 0)).any(1).sum())
+    if not log.roles.signals or acted >= _FEW:
+        return []
+    return [
+        f"users acted on {acted} of {len(log)} rows only: level, range and agreement that the fit states are no better "
+        f"than guesses; expect to need hundreds"
+    ]
 
 
 def describe_log(log: FeedbackLog) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from tacit.training.heads import Layout, forward
 KIND = "finetuned"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FineTunedRewardModel(FittedScorer):
     """A backbone with a linear head, fine-tuned by `FeedbackRewardTrainer`.
 

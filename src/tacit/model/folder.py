@@ -73,11 +73,23 @@ def appearing(folder: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
+        _let_others_read(temporary)
         if place.is_dir():
             place.rmdir()  # empty: refuse_occupied saw to it
         temporary.replace(place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _let_others_read(folder: Path) -> None:
+    """Give all files the mode that the umask gives new ones: safetensors writes for the owner alone."""
+    probe = folder / f".{secrets.token_hex(4)}"
+    probe.touch()
+    mode = probe.stat().st_mode
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)
 
 
 def refuse_occupied(folder: Path) -> None:

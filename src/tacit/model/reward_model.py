@@ -19,7 +19,7 @@ from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
-from tacit.model.scoring import FittedScorer, Pairs, as_log, fitted_to, listed
+from tacit.model.scoring import FittedScorer, Listed, Pairs, as_log, fitted_to, listed
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
 from tacit.training.temperature import Calibration
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tacit.features import Encoder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RewardModel(FittedScorer):
     """An ensemble of reward heads on a frozen encoder.
 
@@ -219,16 +219,19 @@ class RewardModel(FittedScorer):
         write_folder(Path(folder), manifest, tensors, model_card(manifest, self.method))
 
     @classmethod
-    def load(cls, folder: str | Path, *, encoder: str | Encoder | None = None) -> RewardModel:
+    def load(
+        cls, folder: str | Path, *, encoder: str | Encoder | None = None, method: Method | None = None
+    ) -> RewardModel:
         """Read a model folder.
 
         Args:
             folder: written by `save`.
             encoder: the one of the fit, where its name alone does not find it: an `Encoder` of your own, or the folder
                 to which a Hugging Face model has moved. None: by the name in the folder.
+            method: the estimator of the fit, where it is one of your own. None: by the key in the folder.
 
         Raises:
-            ModelError: the folder is not a model, is damaged, or its encoder is not found or is another one.
+            ModelError: the folder is not a model, is damaged, or its encoder or method is not found or is another one.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
@@ -270,7 +273,7 @@ class RewardModel(FittedScorer):
             "format",
         )
         return cls(
-            methods.get(manifest["method"]["key"], manifest["method"]["parameters"]),
+            _method_of(folder, manifest["method"], method),
             ensemble,
             Scalings.from_tensors(scaling_arrays),
             encoder,
@@ -283,7 +286,7 @@ class RewardModel(FittedScorer):
     def _views(self, inputs: Inputs) -> Views:
         return self.scalings.views(inputs, self.propensity_features, self.reward_features)
 
-    def _inputs(self, pairs: Pairs, store: EmbeddingStore | None, quiet: bool) -> Inputs:
+    def _inputs(self, pairs: Listed, store: EmbeddingStore | None, quiet: bool) -> Inputs:
         log = pairs if isinstance(pairs, FeedbackLog) else as_log(pairs)
         context_NC = None
         if (
@@ -293,6 +296,24 @@ class RewardModel(FittedScorer):
         ):
             context_NC = self.codec.transform(log.context_columns())
         return log_inputs(self.encoder, log, store, quiet=quiet, context_NC=context_NC)
+
+
+def _method_of(folder: Path, stated: Mapping[str, Any], given: Method | None) -> Method:
+    """The estimator of a saved model: as given, or found by the key in the folder."""
+    key, parameters = stated["key"], stated["parameters"]
+    if given is not None:
+        if (given.key, given.parameters()) != (key, parameters):
+            raise ModelError(
+                f"{folder} was made by {key!r} with {parameters}, got {given.key!r} with {given.parameters()}; "
+                "expected the method of the fit"
+            )
+        return given
+    if key not in methods.available():
+        raise ModelError(
+            f"{folder} was made by the method {key!r}, which is none of tacit's; if it is yours, hand it over: "
+            "RewardModel.load(folder, method=YourMethod())"
+        )
+    return methods.get(key, parameters)
 
 
 def _encoder_of(folder: Path, stated: Mapping[str, Any], given: str | Encoder | None) -> Encoder:

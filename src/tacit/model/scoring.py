@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,14 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.data import FeedbackLog, Roles
-from tacit.errors import ConfigError, shown
+from tacit.errors import ConfigError, DataError, shown
 from tacit.features import EmbeddingStore
 from tacit.methods import Head, Method
 
-Pairs = Sequence[tuple[Any, str]] | Sequence[Mapping[str, Any]] | FeedbackLog
-"""(prompt, response) tuples, {"prompt", "response"} mappings, or a log. A prompt is text or chat messages.
 
-An iterator of pairs is read to its end.
+class Table(Protocol):
+    """A data frame of pandas or polars, an Arrow table, a query: whatever hands out Arrow data."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> object:
+        """Arrow's stream of the columns."""
+
+
+Listed = Sequence[tuple[Any, str]] | Sequence[Mapping[str, Any]] | FeedbackLog
+"""Pairs that can be counted."""
+
+Pairs = Listed | Table
+"""(prompt, response) tuples, {"prompt", "response"} mappings, a table with these two columns, or a log.
+
+A prompt is text or chat messages. An iterator of pairs is read to its end.
 """
 
 
@@ -66,8 +77,9 @@ class Scorer(ABC):
             quiet: no progress bar.
 
         Raises:
-            ConfigError: a pair is neither a tuple nor a mapping with prompt and response, or the model scores
-                context (`context_only`) and `pairs` is not a log that names the context of the fit.
+            ConfigError: a pair is neither a tuple nor a mapping with prompt and response, a row of a table cannot be
+                used, or the model scores context (`context_only`) and `pairs` is not a log that names the context of
+                the fit.
         """
         reward: NDArray[np.float32] = self.member_scores(pairs, store=store, quiet=quiet).mean(0)
         return reward
@@ -142,24 +154,35 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return torch.sigmoid(torch.from_numpy(np.asarray(logits, dtype=np.float32))).numpy()
 
 
-def listed(pairs: Any) -> Pairs:
-    """Pairs that can be counted: as they are, or an iterator (a `zip`, a generator) read to its end.
+def listed(pairs: Any) -> Listed:
+    """Pairs that can be counted: as they are, a table as a log, an iterator (a `zip`) read to its end.
 
     Raises:
-        ConfigError: something else, or a table, which is a log and no list of pairs.
+        ConfigError: something else, or a table with a row that cannot be used.
     """
     if isinstance(pairs, FeedbackLog | list | tuple):
         return pairs
-    if hasattr(pairs, "columns"):  # iterated, a data frame gives the names of its columns
-        raise ConfigError(
-            f"pairs: found a table ({type(pairs).__name__}), expected (prompt, response) pairs or a log; read it "
-            "with FeedbackLog.read(table)"
-        )
+    if hasattr(pairs, "columns") or hasattr(pairs, "__arrow_c_stream__"):
+        return _read_table(pairs)  # iterated, a data frame gives the names of its columns
     if isinstance(pairs, str | bytes | Mapping) or not isinstance(pairs, Iterable):
         raise ConfigError(
             f"pairs: found {shown(pairs)}, expected a list of (prompt, response) pairs or a FeedbackLog"
         )
     return list(pairs)
+
+
+def _read_table(table: Any) -> Listed:
+    """A table as a log without signals, a row for each of its own."""
+    if hasattr(table, "__len__") and len(table) == 0:
+        return []
+    try:
+        log = FeedbackLog.read(table, source="plain")
+    except DataError as error:
+        raise ConfigError(
+            f"pairs: {error}; in a table, expected the columns prompt and response, or read it with "
+            f"FeedbackLog.read(table, …)"
+        ) from error
+    return _complete(log)
 
 
 def as_log(pairs: Sequence[Any]) -> FeedbackLog:
@@ -180,7 +203,13 @@ def as_log(pairs: Sequence[Any]) -> FeedbackLog:
             raise ConfigError(
                 f"pair {i}: found {type(pair).__name__}, expected (prompt, response) or a mapping with those two keys"
             )
-    log = FeedbackLog.from_columns({"prompt": prompts, "response": responses}, Roles(), name="pairs")
-    if len(log) != len(prompts):
+    return _complete(
+        FeedbackLog.from_columns({"prompt": prompts, "response": responses}, Roles(), name="pairs")
+    )
+
+
+def _complete(log: FeedbackLog) -> FeedbackLog:
+    """The log, if it has every row: one score a row has to come back."""
+    if log.quarantine.total:
         raise ConfigError(f"pairs: {log.quarantine.describe()}; every pair needs a text to be scored")
     return log

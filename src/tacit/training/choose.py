@@ -29,10 +29,11 @@ def resolve_method(
     """A method from its key ("auto": see `choose_method`) and parameters, or itself.
 
     Raises:
-        ConfigError: an unknown key or parameter, or an object that is no method.
+        ConfigError: an unknown key or parameter, or an object that is no method or has another class's key.
     """
     if not isinstance(method, str):
-        return require_method(method)
+        methods.refuse_borrowed_key(require_method(method))
+        return method
     if method != "auto":
         return methods.get(method, parameters)
     chosen = choose_method(log)

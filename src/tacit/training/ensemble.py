@@ -23,7 +23,7 @@ Weights = dict[str, dict[str, Tensor]]
 """Tensors of every head, by head and name; see `tacit.training.heads`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Which member trains on which rows, and which rows judge it.
 

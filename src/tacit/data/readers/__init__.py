@@ -26,9 +26,7 @@ def open_raw(source: str | Path | Any) -> RawTable:
         return read_object(source)
     path = Path(source)
     if path.is_dir():
-        from tacit.data.readers.hub import read_folder
-
-        return read_folder(path)
+        return _read_folder(path)
     if path.is_file():
         return _read_file(path)
     kind = _kind(path)
@@ -36,8 +34,30 @@ def open_raw(source: str | Path | Any) -> RawTable:
         from tacit.data.readers.hub import read_hub
 
         return read_hub(source)
+    if path.exists():
+        raise DataError(f"{source}: a pipe or a device, expected a file; write it to a file first")
+    if any(mark in str(source) for mark in "*?["):
+        raise DataError(
+            f"{source}: no such file, and patterns are not read; name one file, or the folder of the Parquet files"
+        )
     raise DataError(
         f"{source}: no such file or folder; expected a log file, a dataset folder or a hub id owner/name"
+    )
+
+
+def _read_folder(path: Path) -> RawTable:
+    from tacit.data.readers.hub import is_dataset, read_folder
+
+    if is_dataset(path):
+        return read_folder(path)
+    from tacit.data.readers.parquet import parquet_files, read_parquet_folder
+
+    files = parquet_files(path)
+    if files:
+        return read_parquet_folder(path, files)
+    raise DataError(
+        f"{path}: a folder without state.json and without Parquet files; expected a log file, a folder of "
+        f"Dataset.save_to_disk or one of Parquet files"
     )
 
 

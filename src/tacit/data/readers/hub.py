@@ -9,16 +9,17 @@ from tacit.data.readers.objects import read_object
 from tacit.errors import DataError
 
 
+def is_dataset(path: Path) -> bool:
+    """Whether `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote this folder."""
+    return any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
 def read_folder(path: Path) -> RawTable:
-    """Read a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
+    """Read a folder that `save_to_disk` wrote.
 
     Raises:
-        DataError: another kind of folder, or a damaged one.
+        DataError: a damaged folder.
     """
-    if not any((path / name).is_file() for name in ("state.json", "dataset_dict.json")):
-        raise DataError(
-            f"{path}: a folder without state.json; expected a log file or a folder of Dataset.save_to_disk"
-        )
     from datasets import load_from_disk
 
     try:

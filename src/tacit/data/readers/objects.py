@@ -1,4 +1,7 @@
-"""Tables already in memory: Arrow tables, `datasets.Dataset`, pandas data frames; imports none of them."""
+"""Tables already in memory: whatever hands out Arrow data, `datasets.Dataset`, pandas frames, rows, columns.
+
+Of their libraries only Arrow is imported.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tacit.data.raw import RawTable, from_arrow, from_lists, logger
-from tacit.errors import DataError
+from tacit.data.readers.records import from_records
+from tacit.errors import DataError, shown
 
 
 def read_object(value: Any, name: str | None = None) -> RawTable:
     """Read a table object; a dictionary of dataset splits is read through its only split, or "train".
+
+    Anything with Arrow's `__arrow_c_stream__` is one: polars, DuckDB, ibis, a stream of batches (read to its end).
 
     Raises:
         DataError: an object of another kind, or splits of which none is "train".
@@ -29,9 +36,57 @@ def read_object(value: Any, name: str | None = None) -> RawTable:
         return from_arrow(table.replace_schema_metadata(None), name or "dataset")
     if kind.startswith("pandas.") and hasattr(value, "columns"):
         return _read_frame(value, name or "data frame")
+    if hasattr(value, "__arrow_c_stream__"):
+        return _read_stream(value, name or type(value).__name__)
+    if isinstance(value, list | Mapping):
+        return _read_rows(value, name) if isinstance(value, list) else _read_columns(value, name)
     raise DataError(
-        f"cannot read a log from {kind}; expected a path, a hub id, a Dataset, an Arrow table or a data frame"
+        f"cannot read a log from {kind}; expected a path, a hub id, a Dataset, an Arrow table, a data frame, a list "
+        f"of rows or a mapping of columns"
     )
+
+
+def _read_stream(value: Any, name: str) -> RawTable:
+    try:
+        table = pa.table(value)
+    except Exception as error:  # a query runs only now, and its library has errors of its own
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{name}: not readable as a table: {first}; expected columns as Arrow data"
+        ) from error
+    return from_arrow(table.replace_schema_metadata(None), name)
+
+
+def _read_rows(rows: list[Any], name: str | None) -> RawTable:
+    """Mappings of column to value; a column that a row lacks is null there."""
+    name = name or "rows"
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise DataError(
+                f"{name}, row {number}: found {shown(row)}, expected a mapping of columns to values, such as "
+                f"{{'prompt': …, 'response': …}}"
+            )
+        _check_names(row, f"{name}, row {number}")
+    return from_records(((number, dict(row)) for number, row in enumerate(rows, 1)), name, "row")
+
+
+def _read_columns(columns: Mapping[Any, Any], name: str | None) -> RawTable:
+    name = name or "columns"
+    _check_names(columns, name)
+    for column, values in columns.items():
+        if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+            raise DataError(
+                f"{name}: column {column!r} is {shown(values)}, expected a list with a value for each row; write one "
+                f"row as a list of one mapping"
+            )
+    rows = len(next(iter(columns.values()), ()))
+    return from_lists(columns, name, np.arange(1, rows + 1))
+
+
+def _check_names(columns: Mapping[Any, Any], place: str) -> None:
+    for column in columns:
+        if not isinstance(column, str):
+            raise DataError(f"{place}: a column is named {shown(column)}, expected text; rename it")
 
 
 def _read_frame(frame: Any, name: str) -> RawTable:
@@ -41,7 +96,8 @@ def _read_frame(frame: Any, name: str) -> RawTable:
         raise DataError(f"{name}: column {twice[0]!r} stands twice; rename one of them")
     table = _arrow(frame)
     if table is not None:
-        return from_arrow(table.replace_schema_metadata(None), name)
+        index = tuple(str(level) for level in frame.index.names if level is not None)
+        return replace(from_arrow(table.replace_schema_metadata(None), name), index=index)
     refused = [index for index in range(frame.shape[1]) if _arrow(frame.iloc[:, [index]]) is None]
     raw = _read_frame(frame.drop(columns=frame.columns[refused]), name)
     columns = {}

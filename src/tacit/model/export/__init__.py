@@ -25,7 +25,7 @@ from tacit.model.finetuned import FineTunedRewardModel
 from tacit.model.folder import appearing, refuse_occupied
 from tacit.model.inputs import log_inputs
 from tacit.model.reward_model import RewardModel
-from tacit.model.scoring import Pairs, Scorer, as_log
+from tacit.model.scoring import Pairs, Scorer, as_log, listed
 
 __all__ = ["SIDE", "Compared", "Dtype", "Exported", "Loss", "export"]
 
@@ -95,7 +95,8 @@ def export(
         raise ConfigError(f"dtype is {dtype!r}, expected one of {', '.join(get_args(Dtype))}")
     folder = Path(out)
     refuse_occupied(folder)
-    pairs = None if texts is None else (texts if isinstance(texts, FeedbackLog) else as_log(texts))
+    pairs = None if texts is None else listed(texts)
+    pairs = pairs if pairs is None or isinstance(pairs, FeedbackLog) else as_log(pairs)
     few = _few(pairs)
     loss = None
     if isinstance(model, FineTunedRewardModel):
