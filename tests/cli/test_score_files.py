@@ -98,10 +98,15 @@ def test_an_out_that_cannot_be_is_one_line_before_anything_is_scored(
         "scores.csv": ("--out scores.csv", "ends in '.csv'", "expected .parquet or .jsonl"),
         "scores": ("ends in 'nothing'", ".parquet or .jsonl"),
         "folder.jsonl": ("is a folder",),
-        "./pairs.jsonl": ("is the input",),
+        "./pairs.jsonl": ("--out pairs.jsonl lies where the input is read",),
         "log.jsonl/scores.jsonl": ("log.jsonl is no folder that may be written",),
     }.items():
         refused(tacit("score", fitted, "pairs.jsonl", "--out", out), *words)
+    (here / "parts").mkdir()
+    pq.write_table(pa.Table.from_pylist(PAIRS), here / "parts" / "0.parquet")
+    refused(
+        tacit("score", fitted, "parts", "--out", "parts/1.parquet"), "parts/1.parquet lies where the input"
+    )
     for name in SCORES:
         write(here / "scored.jsonl", [row | {name: 1} for row in PAIRS])
         ran = tacit("score", fitted, "scored.jsonl", "--out", "again.jsonl")
@@ -168,7 +173,16 @@ def broken_parquet(path: Path) -> Path:
     return path
 
 
+def broken_parts(path: Path) -> Path:
+    path.mkdir()
+    table = pq.read_table(broken_parquet(path.with_suffix(".all")))
+    for part in range(2):
+        pq.write_table(table.slice(3 * part, 3), path / f"{part}.parquet")
+    return path
+
+
 FORMATS = {
+    "parts": broken_parts,
     "a.jsonl": broken_lines,
     "a.json": broken_array,
     "a.csv": broken_commas,
@@ -186,7 +200,8 @@ def test_rows_that_cannot_be_used_keep_their_place_and_get_no_score(
     ran = tacit("score", fitted, name, "--max-bad", 3, "--json")
     none = dict.fromkeys(SCORES)
     assert ran.json["scores"] == [expected[0], none, expected[1], none, none, expected[2]]
-    assert ran.err.startswith("3 rows quarantined: ")
+    assert ran.err.count("3 rows quarantined: ") == 1
+    assert ran.err.count("parts: read 2 Parquet files") == (name == "parts")  # each note once
     for out in ("s.jsonl", "s.parquet"):
         ran = tacit("score", fitted, name, "--max-bad", 3, "--out", out)
         assert "6 rows → " in ran.out and "; 3 without a score" in ran.out

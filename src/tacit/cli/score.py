@@ -90,8 +90,11 @@ def _refuse_place(out: Path, pairs: str) -> None:
     ending(out)
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
-    if out.resolve() == Path(pairs).resolve():
-        raise ConfigError(f"--out {out} is the input, which it would replace; expected another file")
+    read = Path(pairs).resolve()  # a file, or a folder of Parquet files, to which this one must not be added
+    if read.exists() and out.resolve().is_relative_to(read):
+        raise ConfigError(
+            f"--out {out} lies where the input is read, which it would change; expected another place"
+        )
     parent = next(p for p in out.resolve().parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise ConfigError(f"--out {out}: {parent} is no folder that may be written; choose another --out")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tacit.data.log import FeedbackLog
-from tacit.data.raw import NotUtf8, RawTable
+from tacit.data.raw import NotUtf8, RawTable, logger
 from tacit.data.readers import open_raw
 from tacit.data.readers.records import json_bytes
 from tacit.errors import ConfigError, DataError
@@ -56,7 +58,8 @@ class InputRows:
         Raises:
             DataError: rows of such a set are in quarantine, which leaves their places open.
         """
-        raw = open_raw(source)
+        with _silence():  # the notes were made when the log was read
+            raw = open_raw(source)
         total = len(raw) + raw.quarantine.total
         places = np.arange(1, len(log) + 1) if log.places is None else log.places
         told = {log.roles.prompt, log.roles.response} <= set(raw.columns)
@@ -142,6 +145,18 @@ class InputRows:
         for place, value in zip(self.parsed.tolist(), self.raw.mixed[name], strict=True):
             result[place] = value
         return result
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    def nothing(record: LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 def ending(out: Path) -> str:
