@@ -113,7 +113,7 @@ def evaluate_model(
         ['constant', 'length', 'implicit_rm']
         >>> found.caption
         'These are the rows of the fit: scores are flattered. Use --folds 5.'
-        >>> older = tacit.fit(log.take(range(40)), encoder="hashing:32", config=knobs)
+        >>> older = tacit.fit(log.take(range(len(log) - 4)), encoder="hashing:32", config=knobs)
         >>> found = evaluate_model(rm, log, against=older, names=("new", "old"))
         >>> [(row.method, row.protocol) for row in found.rows[2:]]
         [('implicit_rm (old)', 'partly in-sample'), ('implicit_rm (new)', 'in-sample')]
