@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from finetune_world import texts
 from tacit.align.config import AlignConfig
+from tacit.data import Signal
 from tacit.model import FineTunedRewardModel
 from tacit.training.finetune import FeedbackRewardConfig
 from tacit.training.finetune.run_config import FinetuneSettings
@@ -81,6 +82,14 @@ def test_the_laptop_recipes_make_a_model_that_scores_and_is_judged_and_a_policy_
             "training: {accelerator_config: none.json}",
             "args: [Errno 2] No such file or directory: 'none.json'",
         ),
+        (
+            "signal: [{name: copied, polarty: 1}]",
+            "run.yaml: signal {'name': 'copied', 'polarty': 1} (dict): unknown",
+        ),
+        (
+            "signal: [{name: copied, misclick: 2}]",
+            "run.yaml: signal 'copied': misclick is 2.0, expected a rate",
+        ),
         ("seed: -3", "seed: Input should be greater than or equal to 0"),
     ],
 )
@@ -135,3 +144,11 @@ def test_a_run_does_not_go_on_with_another_model_at_the_same_place(
     save_file({name: value + 1 for name, value in tensors.items()}, weights, metadata={"format": "pt"})
     done = tacit("finetune", "run.yaml")
     assert done.status == 2 and "holds the beginning of another run" in done.err
+
+
+def test_a_signal_of_the_file_may_say_all_that_a_signal_can(tmp_path: Path) -> None:
+    down = "{name: down, polarity: negative, misclick: 0.02, exposure: thumbs}"
+    text = f"log: a.jsonl\nmodel: m\nout: rm\nsignal: ['solved:explicit', {down}]\n"
+    (tmp_path / "run.yaml").write_text(text)
+    signals = FinetuneSettings.read(tmp_path / "run.yaml").signals
+    assert signals == ["solved:explicit", Signal("down", -1, misclick=0.02, exposure="thumbs")]

@@ -127,7 +127,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
     "too many bad rows": (
         changed(response=None),
         ("log.jsonl", *FIT, "--max-bad", "0"),
-        ("log.jsonl: 1 of 90 rows", "max_bad=0", "response is missing", "line 6"),
+        ("log.jsonl: 1 of 90 rows", "more than --max-bad 0 allows; ", "response is missing", "line 6"),
     ),
     "signal named twice": (
         nothing_else,
@@ -208,7 +208,21 @@ def test_a_wrong_fit_is_one_line_and_leaves_no_trace(tacit: Tacit, here: Path, c
         ("seed: -3\n", ("run.yaml", "seed is -3", "0 or more")),
         (f"seed: {2**32}\n", ("run.yaml", "seed is 4294967296", "4294967295 or less")),
         ("members: true\n", ("run.yaml", "members is True")),
-        ("signal: {copied: 1}\n", ("run.yaml", "signal", "list of column names")),
+        ("signal: {copied: 1}\n", ("run.yaml", "signal", "unknown field 'copied'", "expected name: COLUMN")),
+        ("signal: [copied, 3]\n", ("run.yaml", "signal is ['copied', 3]", "list of column names")),
+        ("signal: [{name: copied, polarty: 1}]\n", ("run.yaml", "unknown field 'polarty'", "exposure")),
+        ("signal: {polarity: negative}\n", ("run.yaml", "name is None", "expected name: COLUMN")),
+        (
+            "signal: {name: copied, polarity: bad}\n",
+            ("run.yaml", "'copied'", "'bad'", "positive or negative"),
+        ),
+        ("signal: {name: copied, polarity: true}\n", ("polarity is True", "positive or negative")),
+        ("signal: {name: copied, misclick: many}\n", ("misclick is 'many'", "[0, 1)")),
+        ("signal: {name: copied, misclick: 1}\n", ("misclick is 1", "[0, 1)")),
+        ("signal: {name: copied, misclick: true}\n", ("misclick is True", "[0, 1)")),
+        ("signal: {name: copied, exposure: 1}\n", ("exposure is 1", "name of a column")),
+        ("signal: {name: copied, kind: magic}\n", ("kind is 'magic'", "'explicit'")),
+        ("signal: [copied, {name: copied}]\n", ("--signal", "'copied' twice")),
         ("method: 3\n", ("run.yaml", "method is 3", "expected text")),
         (None, ("run.yaml", "no such file")),
     ],
@@ -300,6 +314,14 @@ def test_an_evaluation_that_nothing_judges_is_one_line(tacit: Tacit, here: Path,
     refused(tacit("evaluate", fitted, "bare.jsonl", "--folds", "5"), "bare.jsonl", "no column 'position'")
     write(here / "texts.jsonl", [{"prompt": row["prompt"], "response": row["response"]} for row in bare])
     refused(tacit("evaluate", fitted, "texts.jsonl"), "texts.jsonl", "--gold", "--rank")
+
+
+def test_a_comparison_that_cannot_be_made_is_one_line(tacit: Tacit, here: Path, fitted: Path) -> None:
+    shutil.copytree(fitted, here / "rm")
+    against = ("evaluate", "rm", "log.jsonl", "--gold", "rating", "--against")
+    refused(tacit(*against, "./rm/"), "--against rm is the model itself", "expected another")
+    refused(tacit(*against, "log.jsonl"), "log.jsonl is not a folder", "tacit fit")
+    refused(tacit(*against, fitted, "--folds", 3), "folds is 3", "leave --folds out")
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tacit: Tacit, here: Path) -> None:

@@ -133,6 +133,19 @@ def test_the_command_line_wins_over_the_run_file(tacit: Tacit, here: Path) -> No
     assert (from_line["model"], from_line["training"]["members"]) == ("one", 1)
 
 
+def test_a_signal_of_the_run_file_may_say_all_that_a_signal_can(tacit: Tacit, here: Path) -> None:
+    write(here / "log.jsonl", [row | {"thumbs": i % 4 > 0} for i, row in enumerate(rows())])
+    run = "log: log.jsonl\ncontext: position\nencoder: hashing:32\nmembers: 1\nepochs: 2\nout: rm\n"
+    down = "{name: down, polarity: negative, misclick: 2e-2, exposure: thumbs, kind:}"
+    (here / "run.yaml").write_text(f"{run}signal: ['copied:explicit', {down}]\n", encoding="utf-8")
+    assert tacit("fit", "--config", "run.yaml", "--quiet").status == 0
+    expected = [Signal("copied", kind="explicit"), Signal("down", -1, misclick=0.02, exposure="thumbs")]
+    assert RewardModel.load("rm").info["roles"]["signals"] == [signal.to_json() for signal in expected]
+    (here / "run.yaml").write_text(f"{run}signal: {{name: down, polarity: -1}}\n", encoding="utf-8")
+    assert tacit("fit", "--config", "run.yaml", "--out", "alone", "--quiet").status == 0
+    assert RewardModel.load("alone").info["roles"]["signals"] == [Signal("down", -1).to_json()]
+
+
 def test_a_fit_that_the_log_cannot_identify_warns(tacit: Tacit, here: Path) -> None:
     small = [word for word in SMALL if word not in ("--context", "position")]
     ran = tacit("fit", "log.jsonl", "--signal", "copied", *small, "--out", "rm", "--json")
@@ -340,6 +353,56 @@ def test_evaluate_knows_the_rows_of_the_fit_in_a_log_that_grew(
     told = tacit("evaluate", fitted, "grown.jsonl", "--gold", "rating", "--json").json
     assert "98.9 % are rows of the fit: scores are flattered" in told["note"]
     assert told["rows"][-1]["protocol"] == "partly in-sample"
+
+
+@pytest.fixture
+def weeks(tacit: Tacit, here: Path, fitted: Path) -> tuple[Path, Path]:
+    """This week's model, of `log.jsonl`, and last week's, of its first 20 prompts and another context."""
+    write(here / "last.jsonl", rows()[:60])
+    arguments = ("--signal", "copied", *SMALL[:-1], "device", "--quiet")
+    assert tacit("fit", "last.jsonl", *arguments, "--out", "rm_last").status == 0
+    return fitted, here / "rm_last"
+
+
+def test_evaluate_against_last_weeks_model_tells_the_gain(
+    tacit: Tacit, here: Path, weeks: tuple[Path, Path]
+) -> None:
+    write(here / "new.jsonl", rows(seed=3))
+    arguments = ("evaluate", weeks[0], "new.jsonl", "--against", weeks[1], "--gold", "rating")
+    told = tacit(*arguments, "--json").json
+    assert (told["model"], told["against"]) == ("implicit_rm (rm)", "implicit_rm (rm_last)")
+    assert "auroc" in told["rows"][-1]["difference"]["implicit_rm (rm_last)"]
+    ran = tacit(*arguments, "--quiet", "--policy", "llm")
+    for word in ("implicit_rm (rm) minus the other", "implicit_rm (rm_last)", "like by implicit_rm (rm)"):
+        assert word in ran.out
+
+
+def test_evaluate_against_a_model_with_other_context_reads_the_context_of_both(
+    tacit: Tacit, here: Path, weeks: tuple[Path, Path]
+) -> None:
+    write(here / "new.jsonl", rows(seed=3))
+    told = tacit("evaluate", weeks[0], "new.jsonl", "--against", weeks[1], "--json").json
+    assert list(told["rows"][-1]["difference"]["implicit_rm (rm_last)"]) == ["log_likelihood"]
+
+
+def test_evaluate_against_a_folder_of_the_same_name_tells_them_apart_by_path(
+    tacit: Tacit, here: Path, weeks: tuple[Path, Path]
+) -> None:
+    write(here / "new.jsonl", rows(seed=3))
+    for week, folder in zip(("this", "last"), weeks, strict=True):
+        shutil.copytree(folder, here / week / "rm")
+    told = tacit(
+        "evaluate", "this/rm", "new.jsonl", "--against", "last/rm", "--gold", "rating", "--json"
+    ).json
+    assert (told["model"], told["against"]) == ("implicit_rm (this/rm)", "implicit_rm (last/rm)")
+
+
+def test_evaluate_against_on_the_log_of_the_fit_refits_nothing_and_says_in_sample(
+    tacit: Tacit, here: Path, weeks: tuple[Path, Path]
+) -> None:
+    told = tacit("evaluate", weeks[0], "log.jsonl", "--against", weeks[1], "--gold", "rating", "--json").json
+    assert told["folds"] == 0
+    assert [row["protocol"] for row in told["rows"][2:]] == ["partly in-sample", "in-sample"]
 
 
 def test_version_and_help_answer(tacit: Tacit) -> None:

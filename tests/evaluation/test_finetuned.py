@@ -215,3 +215,17 @@ def test_a_model_that_held_nothing_out_lends_the_constant_its_level_here(rm: Fin
     log = log_of(other_columns(), gold="rating")
     found = row_of(evaluate_model(unheld, log), "constant")
     assert found.metrics["base_rate"].value == pytest.approx(rm.probability(log).mean(), abs=1e-6)
+
+
+def test_it_stands_beside_a_model_of_another_kind_either_way(rm: FineTunedRewardModel) -> None:
+    fitted = tacit.fit(clicks_log(ROWS), encoder="hashing:32", config={"members": 2, "max_epochs": 3})
+    log = log_of(other_columns(), gold="rating")
+    forth = evaluate_model(rm, log, against=fitted, names=("tuned", "fitted"))
+    back = evaluate_model(fitted, log, against=rm, names=("fitted", "tuned"))
+    tuned, other = "implicit_rm (tuned)", "implicit_rm (fitted)"
+    assert [(found.main, found.against) for found in (forth, back)] == [(tuned, other), (other, tuned)]
+    for name in (tuned, other):
+        assert str(row_of(forth, name).metrics) == str(row_of(back, name).metrics)
+    one, two = forth.differences()[other]["auroc"], back.differences()[tuned]["auroc"]
+    assert (one.value, one.low, one.high) == pytest.approx((-two.value, -two.high, -two.low))
+    assert {"log_likelihood", "brier"} <= set(forth.differences()[other])

@@ -14,11 +14,13 @@ import torch
 from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import RewardModel, Signal, fit
+from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
+from tacit.evaluation.as_it_is import Overlap
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
-from tacit.evaluation.table import Row, compare
+from tacit.evaluation.table import Predictions, Row, compare
 from tacit.fitting import prepare
 from tacit.methods import ImplicitRM, Naive
 from tacit.training.config import TrainingConfig
@@ -336,3 +338,154 @@ def test_policies_are_compared_on_another_log_that_nothing_judges() -> None:
     found = evaluate_model(model(), log_of(other_columns(), context=(), policy="llm"))
     assert len(found.policies) == 2
     assert "Nothing here judges implicit_rm; name --gold or --rank." in found.caption
+
+
+@functools.cache
+def older(method: str = "implicit_rm") -> RewardModel:
+    """Last week's model: of the first 72 of the 90 rows."""
+    return fit(log_of(columns()).take(range(72)), method=method, encoder=ENCODER, config=QUICK)
+
+
+NEW, OLD = "implicit_rm (new)", "implicit_rm (old)"
+
+
+def beside(log: FeedbackLog, other: RewardModel | None = None, **more: Any) -> Evaluation:
+    return evaluate_model(model(), log, against=other or older(), names=("new", "old"), **more)
+
+
+def test_two_models_stand_beside_each_other_with_the_metrics_each_has_alone() -> None:
+    log = log_of(other_columns(), gold="gold")
+    found = beside(log)
+    assert methods_of(found) == ["constant", "length", OLD, NEW]
+    assert (found.main, found.against) == (NEW, OLD)
+    for rm, name in ((model(), NEW), (older(), OLD)):
+        alone = row_of(evaluate_model(rm, log, folds=0), "implicit_rm")
+        assert str(row_of(found, name).metrics) == str(alone.metrics)
+    assert str(row_of(found, NEW).metrics) != str(row_of(found, OLD).metrics)
+
+
+def test_what_a_model_gains_on_another_is_its_paired_difference() -> None:
+    log = log_of(other_columns(), gold="gold")
+    difference = beside(log).differences()[OLD]["auroc"]
+    ours, theirs = (row_of(beside(log), name).metrics["auroc"] for name in (NEW, OLD))
+    assert difference.value == pytest.approx(ours.value - theirs.value)
+    scores = [Predictions(str(i), "honest", rm.score(log)) for i, rm in enumerate((model(), older()))]
+    paired = compare(scores, truths(log), references=("1",))[0].against["1"]["auroc"]
+    assert (difference.low, difference.high) == pytest.approx((paired.low, paired.high))
+    assert difference.high - difference.low > 0
+
+
+def test_models_of_different_methods_need_no_further_name() -> None:
+    found = beside(log_of(other_columns(), gold="gold"), older("nnpu"))
+    assert methods_of(found)[2:] == ["nnpu", "implicit_rm"]
+    assert (found.main, found.against) == ("implicit_rm", "nnpu")
+    assert "log_likelihood" not in found.differences()["nnpu"]
+
+
+def test_a_model_called_as_a_reference_stands_beside_it() -> None:
+    found = beside(log_of(other_columns(), gold="gold"), older("constant"))
+    assert methods_of(found) == ["constant", "length", "constant (old)", "implicit_rm (new)"]
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^names are 'rm' twice, expected one for each model$"):
+        evaluate_model(model(), log_of(other_columns()), against=older(), names=("rm", "rm"))
+
+
+def test_each_of_two_models_is_told_how_many_of_its_own_rows_judge_it_and_whom_that_favours() -> None:
+    found = beside(log_of(columns(), gold="gold"))
+    assert found.folds == 0
+    assert [row_of(found, name).protocol for name in (NEW, OLD)] == ["in-sample", "partly in-sample"]
+    assert found.caption.splitlines()[:4] == [
+        f"These are the rows of the fit of {NEW}: its scores are flattered. Use other rows.",
+        f"Of these rows 80.0 % are rows of the fit of {OLD}: its scores are flattered. Use other rows.",
+        f"The difference favours {NEW}, which was fitted to more of these rows than {OLD}.",
+        "Both models are judged as they are: naive and oracle, which would have to be fitted to these rows, are "
+        "left out.",
+    ]
+    fair = beside(log_of(other_columns(), gold="gold")).caption
+    assert "rows of the fit" not in fair and "favours" not in fair
+
+
+@pytest.mark.parametrize(
+    ("shares", "exact", "said"),
+    [
+        ((0.5, 0.45), True, True),
+        ((0.5, 0.45), False, False),
+        ((0.5, 0.3), False, True),
+        ((0.5, 0.5), True, False),
+        ((0.5, None), True, False),
+    ],
+)
+def test_shares_that_are_estimated_alike_favour_neither_model(
+    shares: tuple[float | None, ...], exact: bool, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = iter(shares)
+    monkeypatch.setattr(
+        "tacit.evaluation.report.overlap_with_fit", lambda *_: Overlap(next(given), exact=exact)
+    )
+    assert ("favours" in beside(log_of(columns(), gold="gold")).caption) == said
+
+
+def test_the_log_of_the_other_fit_is_known_as_in_sample_for_the_other_alone() -> None:
+    found = evaluate_model(
+        older(), log_of(other_columns(), gold="gold"), against=of_others(), names=("new", "old")
+    )
+    assert [row_of(found, name).protocol for name in (NEW, OLD)] == ["honest", "in-sample"]
+    assert (
+        f"The difference favours {OLD}, which was fitted to more of these rows than {NEW}." in found.caption
+    )
+
+
+def of_others() -> RewardModel:
+    return fit(log_of(other_columns()), encoder=ENCODER, config=QUICK)
+
+
+def test_gold_in_the_fit_of_either_model_is_told() -> None:
+    log = log_of(other_columns(), gold="gold")
+    found = beside(log, model_with_gold())
+    assert [row_of(found, name).protocol for name in (NEW, OLD)] == ["honest", "oracle"]
+    assert f"{OLD} was trained on the gold labels of its fit; the others never saw one." in found.caption
+    both = evaluate_model(model_with_gold(), log, against=model_with_gold(), names=("new", "old"))
+    assert f"{NEW} and {OLD} were trained on the gold labels of their fits;" in both.caption
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_refits_are_refused_where_two_models_are_compared(folds: int) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^folds is {folds}, but two models [^\n]*leave --folds out [^\n]*$"
+    ):
+        beside(log_of(columns(), gold="gold"), folds=folds)
+    assert beside(log_of(columns(), gold="gold"), folds=0).folds == 0
+
+
+def test_without_gold_two_models_of_the_same_signals_are_compared_by_likelihood() -> None:
+    found = beside(log_of(other_columns()))
+    difference = found.differences()[OLD]
+    assert set(difference) == {"log_likelihood"}
+    ours, theirs = (row_of(found, name).metrics["log_likelihood"].value for name in (NEW, OLD))
+    assert difference["log_likelihood"].value == pytest.approx(ours - theirs)
+
+
+def test_without_gold_models_of_other_signals_are_not_compared() -> None:
+    reversed_log = log_of(columns(), signals=(Signal("copied", polarity=-1),))
+    reverse = fit(reversed_log, method="latent_ml", encoder=ENCODER, config=QUICK)
+    told = (
+        r"^small: implicit_rm was fitted to signals copied, latent_ml to copied:negative, "
+        r"[^\n]*name --gold or --rank$"
+    )
+    for more in ({}, {"policy": "llm"}):  # policies alone would not say which model is better
+        with pytest.raises(ConfigError, match=told):
+            beside(log_of(other_columns(), **more), reverse)
+    found = beside(log_of(other_columns(), gold="gold"), reverse)
+    assert "log_likelihood" in row_of(found, "implicit_rm").metrics
+    assert "log_likelihood" not in row_of(found, "latent_ml").metrics | found.differences()["latent_ml"]
+    with pytest.raises(ConfigError, match=r"nothing to judge nnpu by: it gives no likelihood .*--rank$"):
+        beside(log_of(other_columns()), older("nnpu"))
+
+
+def test_a_comparison_is_json_that_names_both_models() -> None:
+    told = json.loads(json.dumps(beside(log_of(other_columns(), gold="gold")).to_json(), allow_nan=False))
+    assert (told["model"], told["against"]) == (NEW, OLD)
+    assert told["rows"][-1]["method"] == NEW
+    assert set(told["rows"][-1]["difference"][OLD]["auroc"]) == {"value", "low", "high"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,10 @@ from tacit.cli.options import (
     UserId,
 )
 
+if TYPE_CHECKING:
+    from tacit.data import Roles
+    from tacit.model import FittedScorer
+
 
 def evaluate(
     model: Annotated[
@@ -43,6 +48,10 @@ def evaluate(
             help="Refit by cross-validation; default 5 on the training log, else 0: score as it is. Not of a "
             "fine-tuned model.",
         ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Another model, last week's say: both are scored as they are."),
     ] = None,
     by: Annotated[
         str | None,
@@ -67,11 +76,12 @@ def evaluate(
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import number, print_json, print_table, with_interval
-    from tacit.data import Roles
     from tacit.evaluation.report import evaluate_model
     from tacit.model import RewardModel, load_model
 
+    names = _names(model, against)
     rm = load_model(model)
+    other = None if against is None else load_model(against)
     log = read_log(
         path,
         signals=signal,
@@ -86,12 +96,20 @@ def evaluate(
         policy=policy,
         source=source,
         max_bad=max_bad,
-        like=Roles.from_json(rm.info["roles"]),
+        like=_roles_of(rm, other),
         partly=not (folds and isinstance(rm, RewardModel)),  # refits need all that the fit read
     )
     notes.release()
     result = evaluate_model(
-        rm, log, folds=folds, by=by, threshold=threshold, store=open_store(cache), quiet=quiet or json
+        rm,
+        log,
+        folds=folds,
+        by=by,
+        threshold=threshold,
+        against=other,
+        names=names,
+        store=open_store(cache),
+        quiet=quiet or json,
     )
     if json:
         print_json(result.to_json())
@@ -118,21 +136,51 @@ def evaluate(
             ],
         )
     if result.policies:
-        names = list(result.policies[0].rates)
+        signals = list(result.policies[0].rates)
         print_table(
-            "by policy: what users did, and what they are estimated to like",
-            ("policy", "responses", *(f"{name} rate" for name in names), "mean reward", "mean P(liked)"),
+            "by policy: what users did, and what they are estimated to like"
+            + (f" by {result.main}" if result.against else ""),
+            ("policy", "responses", *(f"{name} rate" for name in signals), "mean reward", "mean P(liked)"),
             [
                 (
                     p.policy,
                     str(p.responses),
-                    *(number(p.rates[name]) for name in names),
+                    *(number(p.rates[name]) for name in signals),
                     number(p.mean_reward, 2),
                     number(p.mean_probability),
                 )
                 for p in result.policies
             ],
         )
+
+
+def _names(model: Path, against: Path | None) -> tuple[str, str]:
+    """What two folders are called in the table.
+
+    Raises:
+        ConfigError: they are one.
+    """
+    from tacit.errors import ConfigError
+
+    if against is None:
+        return model.name, ""
+    if model.resolve() == against.resolve():
+        raise ConfigError(
+            f"--against {against} is the model itself, expected another; name last week's folder, say"
+        )
+    short = model.resolve().name, against.resolve().name
+    return short if short[0] != short[1] else (str(model), str(against))
+
+
+def _roles_of(rm: FittedScorer, other: FittedScorer | None) -> Roles:
+    """The roles of the model's fit, with the context of the other's as well."""
+    from tacit.data import Roles
+
+    roles = Roles.from_json(rm.info["roles"])
+    if other is None:
+        return roles
+    more = Roles.from_json(other.info["roles"]).context
+    return replace(roles, context=(*roles.context, *(name for name in more if name not in roles.context)))
 
 
 _TITLES = {

@@ -68,7 +68,7 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     )
     log = read_log(
         settings.log,
-        signals=settings.signal,
+        signals=settings.signals,
         context=settings.context,
         **{role: getattr(settings, role) for role in roles},
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tacit.cli import notes
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from tacit.data import FeedbackLog, Roles
+    from tacit.data import FeedbackLog, Roles, Signal
     from tacit.features import EmbeddingStore
 
 LARGEST_SEED = 2**32 - 1
@@ -77,7 +78,7 @@ Cache = Annotated[
 def read_log(
     path: str,
     *,
-    signals: list[str] | None = None,
+    signals: Sequence[str | Signal] | None = None,
     context: list[str] | None = None,
     gold: str | None = None,
     rank: str | None = None,
@@ -103,23 +104,29 @@ def read_log(
     from tacit.data import FeedbackLog
 
     refuse_repeated(signals or [], context or [])
-    log = FeedbackLog.read(
-        path,
-        signals=signals or None,
-        context=context or None,
-        gold=gold,
-        rank=rank,
-        prompt=prompt,
-        response=response,
-        prompt_id=prompt_id,
-        user_id=user_id,
-        session_id=session_id,
-        policy=policy,
-        source=source,
-        max_bad=max_bad,
-        like=like,
-        partly=partly,
-    )
+    try:
+        log = FeedbackLog.read(
+            path,
+            signals=signals or None,
+            context=context or None,
+            gold=gold,
+            rank=rank,
+            prompt=prompt,
+            response=response,
+            prompt_id=prompt_id,
+            user_id=user_id,
+            session_id=session_id,
+            policy=policy,
+            source=source,
+            max_bad=max_bad,
+            like=like,
+            partly=partly,
+        )
+    except DataError as error:  # the option, where the library names its argument
+        told = f"more than max_bad={max_bad};"
+        if told not in str(error):
+            raise
+        raise DataError(str(error).replace(told, f"more than --max-bad {max_bad} allows;")) from error
     note_quarantine(log)
     return log
 
@@ -130,7 +137,7 @@ def note_quarantine(log: FeedbackLog) -> None:
         notes.say(log.quarantine.describe())
 
 
-def refuse_repeated(signals: list[str], context: list[str]) -> None:
+def refuse_repeated(signals: Sequence[str | Signal], context: list[str]) -> None:
     """Raise if a repeatable option names one column twice.
 
     Raises:
@@ -138,7 +145,7 @@ def refuse_repeated(signals: list[str], context: list[str]) -> None:
     """
     from tacit.data import Signal
 
-    _refuse_twice("--signal", [Signal.parse(text).name for text in signals])
+    _refuse_twice("--signal", [(s if isinstance(s, Signal) else Signal.parse(s)).name for s in signals])
     _refuse_twice("--context", context)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tacit.cli.options import LARGEST_SEED
 from tacit.errors import ConfigError
 
-_LISTS = ("signal", "context")
+if TYPE_CHECKING:
+    from tacit.data import Signal
+
+_LISTS = ("context",)
 _INTEGERS = ("members", "epochs", "seed", "max_bad")
 _SWITCHES = ("linear",)
 _FOLDERS = ("out", "cache")
@@ -62,6 +65,8 @@ def _read(config: Path, allowed: set[str]) -> dict[str, Any]:
 
 
 def _typed(config: Path, name: str, value: Any) -> Any:
+    if name == "signal":
+        return _signals(config, value)
     if name in _LISTS:
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -82,3 +87,19 @@ def _typed(config: Path, name: str, value: Any) -> Any:
     if not isinstance(value, str):
         raise ConfigError(f"{config}: {name} is {value!r}, expected text")
     return Path(value) if name in _FOLDERS else value
+
+
+def _signals(config: Path, value: Any) -> list[str | Signal]:
+    """Signals as `--signal` takes them, or as mappings of their fields."""
+    from tacit.data import Signal
+
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | dict) for item in items):
+        raise ConfigError(
+            f"{config}: signal is {value!r}, expected a list of column names, or of mappings such as "
+            "{name: COLUMN, polarity: negative}"
+        )
+    try:
+        return [item if isinstance(item, str) else Signal.from_mapping(item) for item in items]
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from None

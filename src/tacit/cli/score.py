@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tacit.cli.options import Cache, Json, Prompt, Quiet, Response, Source
+
+if TYPE_CHECKING:
+    from tacit.data.input_rows import InputRows
+    from tacit.model import FittedScorer
+
+_COLUMNS = ("reward", "probability", "uncertainty")
 
 
 def score(
@@ -15,43 +22,128 @@ def score(
         Path, typer.Argument(metavar="MODEL", help="A folder written by tacit fit or tacit finetune.")
     ],
     pairs: Annotated[str, typer.Argument(metavar="PAIRS", help="A file with prompt and response columns.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the rows with their scores to this .parquet or .jsonl file instead."
+        ),
+    ] = None,
     prompt: Prompt = None,
     response: Response = None,
     source: Source = "plain",
+    max_bad: Annotated[
+        int, typer.Option(help="Score beside up to N rows that cannot be used.", metavar="N", min=0)
+    ] = 0,
     cache: Cache = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Score pairs of prompt and response: reward (logit), probability that users like it, uncertainty."""
-    import numpy as np
-
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
-    from tacit.cli.render import number, print_json, print_table
-    from tacit.model import load_model, sigmoid
+    from tacit.cli.render import print_json
+    from tacit.data.input_rows import InputRows
+    from tacit.model import load_model
 
+    if out is not None:
+        _refuse_place(out, pairs)
     rm = load_model(model)
-    log = read_log(
-        pairs, prompt=prompt, response=response, source=source, max_bad=0
-    )  # one score per row, or none
+    log = read_log(pairs, prompt=prompt, response=response, source=source, max_bad=max_bad)
+    rows = InputRows.of(log, pairs) if out is not None or log.quarantine.total else None
+    if out is not None and rows is not None:
+        _refuse_taken(rows, pairs)
     notes.release()
     members_MN = rm.member_scores(log, store=open_store(cache), quiet=quiet or json)
-    many = len(members_MN) > 1  # one member cannot disagree, which does not make it sure
-    reward_N, spread_N = members_MN.mean(0), members_MN.std(0)
-    probability_N = sigmoid(reward_N + np.float32(rm.level))
-    if json:
+    scores = {
+        name: values if rows is None else rows.spread(values) for name, values in _scores(rm, members_MN)
+    }
+    if out is not None and rows is not None:
+        _write(rows, out, scores, as_json=json, quiet=quiet)
+    elif json:
         print_json(
-            {
-                "scores": [
-                    {"reward": float(r), "probability": float(p), "uncertainty": float(u) if many else None}
-                    for r, p, u in zip(reward_N, probability_N, spread_N, strict=True)
-                ]
-            }
+            {"scores": [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*scores.values(), strict=True)]}
         )
-        return
+    else:
+        _print(log.responses() if rows is None else rows.spread(log.responses()), scores)
+
+
+def _scores(rm: FittedScorer, members_MN: Any) -> list[tuple[str, list[float | None]]]:
+    """Reward, probability and uncertainty of each row; no uncertainty of one member."""
+    import numpy as np
+
+    from tacit.model import sigmoid
+
+    # One member cannot disagree, which does not make it sure.
+    spread = members_MN.std(0).tolist() if len(members_MN) > 1 else [None] * members_MN.shape[1]
+    reward_N = members_MN.mean(0)
+    values = (reward_N.tolist(), sigmoid(reward_N + np.float32(rm.level)).tolist(), spread)
+    return list(zip(_COLUMNS, values, strict=True))
+
+
+def _refuse_place(out: Path, pairs: str) -> None:
+    """Say before the scores, not after them, that they could not be written."""
+    import os
+
+    from tacit.data.input_rows import ending
+    from tacit.errors import ConfigError
+
+    ending(out)
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
+    read = Path(pairs).resolve()  # a file, or a folder of Parquet files, to which this one must not be added
+    if read.exists() and out.resolve().is_relative_to(read):
+        raise ConfigError(
+            f"--out {out} lies where the input is read, which it would change; expected another place"
+        )
+    parent = next(p for p in out.resolve().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {out}: {parent} is no folder that may be written; choose another --out")
+
+
+def _refuse_taken(rows: InputRows, pairs: str) -> None:
+    from tacit.errors import ConfigError
+
+    taken = [name for name in rows.raw.columns if name in _COLUMNS]
+    if taken:
+        raise ConfigError(
+            f"{pairs}: has a column {taken[0]!r} already, which --out would write; rename it or leave it out"
+        )
+
+
+def _write(
+    rows: InputRows, out: Path, scores: dict[str, list[float | None]], *, as_json: bool, quiet: bool
+) -> None:
+    """Write the scores and say so in one line."""
+    from tacit.cli import notes
+    from tacit.cli.render import number, print_json
+
+    mixed = rows.write(out, scores)
+    for name in mixed:
+        notes.say(f"{out}: column {name!r} has values of several types and stands as text; .jsonl keeps them")
+    means = {f"mean_{name}": _mean(scores[name]) for name in _COLUMNS[:2]}
+    told = {"out": str(out), "rows": rows.total, "scored": len(rows.used), **means}
+    if as_json:
+        print_json(told)
+    elif not quiet:
+        left = rows.total - len(rows.used)
+        print(
+            f"{rows.total:,} rows → {out}: mean reward {number(means['mean_reward'], 2)}, mean P(liked) "
+            f"{number(means['mean_probability'])}" + (f"; {left:,} without a score" if left else "")
+        )
+
+
+def _mean(values: list[float | None]) -> float:
+    from statistics import fmean
+
+    return fmean(value for value in values if value is not None)
+
+
+def _print(responses: Sequence[str | None], scores: dict[str, list[float | None]]) -> None:
+    from tacit.cli.render import number, print_table
+
     rows = [
-        (_short(text), number(float(r), 2), number(float(p)), number(float(u), 2) if many else "–")
-        for text, r, p, u in zip(log.responses(), reward_N, probability_N, spread_N, strict=True)
+        ("(cannot be used)" if text is None else _short(text), number(r, 2), number(p), number(u, 2))
+        for text, r, p, u in zip(responses, *scores.values(), strict=True)
     ]
     print_table(f"{len(rows)} responses", ("response", "reward", "P(liked)", "uncertainty"), rows)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tacit.errors import ConfigError, shown
 
 _POLARITIES = {"positive": 1, "negative": -1}
+_FIELDS = ("name", "polarity", "kind", "misclick", "exposure")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,30 @@ class Signal:
             )
         return cls(name=name, polarity=_POLARITIES[polarity])
 
+    @classmethod
+    def from_mapping(cls, fields: Mapping[str, Any]) -> Signal:
+        """Read a configuration file's form, this class's arguments by name; polarity may be "positive" or "negative".
+
+        Raises:
+            ConfigError: no name, an unknown field, or a value that does not fit.
+
+        Example:
+            >>> Signal.from_mapping({"name": "down", "polarity": "negative", "exposure": "has_thumbs"})
+            Signal(name='down', polarity=-1, kind='implicit', misclick=None, exposure='has_thumbs')
+        """
+        unknown = [key for key in fields if key not in _FIELDS]
+        if unknown or not isinstance(fields.get("name"), str):
+            found = f"unknown field {unknown[0]!r}" if unknown else f"name is {fields.get('name')!r}"
+            raise ConfigError(
+                f"signal {shown(dict(fields))}: {found}, expected name: COLUMN and, if need be, "
+                f"{', '.join(_FIELDS[1:])}"
+            )
+        values = {key: value for key, value in fields.items() if value is not None}
+        return cls(
+            **values
+            | {key: read(values["name"], values[key]) for key, read in _READ.items() if key in values}
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The signal as a JSON object; `Signal(**value)` reads it back."""
         return {
@@ -88,3 +114,28 @@ class Signal:
             "misclick": self.misclick,
             "exposure": self.exposure,
         }
+
+
+def _polarity(name: str, value: Any) -> int:
+    found = _POLARITIES.get(value, value) if isinstance(value, str) else value
+    if isinstance(found, bool) or found not in (1, -1):
+        raise ConfigError(f"signal {name!r}: polarity is {value!r}, expected positive or negative (+1 or -1)")
+    return int(found)
+
+
+def _misclick(name: str, value: Any) -> float:
+    try:
+        if not isinstance(value, bool):
+            return float(value)  # YAML reads 1e-2 as text
+    except (TypeError, ValueError):
+        pass
+    raise ConfigError(f"signal {name!r}: misclick is {value!r}, expected a rate in [0, 1)")
+
+
+def _exposure(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"signal {name!r}: exposure is {value!r}, expected the name of a column")
+    return value
+
+
+_READ = {"polarity": _polarity, "misclick": _misclick, "exposure": _exposure}

@@ -38,22 +38,44 @@ class Overlap:
             return "honest"
         return "in-sample" if self.share == 1 else "partly in-sample"
 
-    def describe(self, *, refits: bool = True) -> str:
+    def describe(self, *, refits: bool = True, of: str = "") -> str:
         """What has to be said of it in one line; nothing, if there is none.
 
         Args:
             refits: the model can be refitted.
+            of: the model's name, where it stands beside another.
         """
+        fit = f"the fit of {of}" if of else "the fit"
         if self.share is None:
-            return "Whether rows of the fit are among these is not known."
+            return f"Whether rows of {fit} are among these is not known."
         if self.share == 0:
             return ""
+        flattered = f"{'its ' if of else ''}scores are flattered"
         if self.share == 1:
-            return f"These are the rows of the fit: scores are flattered. Use {_REFITS if refits else 'other rows'}."
+            return f"These are the rows of {fit}: {flattered}. Use {_REFITS if refits else 'other rows'}."
         about = "" if self.exact else "about "
         amount = f"{about}{100 * self.share:.1f} %" if self.share >= 0.001 else "less than 0.1 %"
         mend = f"{_REFITS}, or other rows" if refits else "other rows"
-        return f"Of these rows {amount} are rows of the fit: scores are flattered. Use {mend}."
+        return f"Of these rows {amount} are rows of {fit}: {flattered}. Use {mend}."
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A saved model, its name in the table, and how much of the log it was fitted to."""
+
+    rm: FittedScorer
+    name: str
+    overlap: Overlap
+
+    @property
+    def read_gold(self) -> bool:
+        """Whether its fit learned from trusted labels."""
+        return self.rm.method.uses_gold and self.rm.info["log"]["gold_rows"] > 0
+
+    @property
+    def protocol(self) -> Protocol:
+        """How it has to be read beside models that never saw these rows, nor a trusted label."""
+        return "oracle" if self.read_gold and not self.overlap.share else self.overlap.protocol
 
 
 def overlap_with_fit(rm: FittedScorer, log: FeedbackLog, own: bool) -> Overlap:
@@ -67,41 +89,73 @@ def overlap_with_fit(rm: FittedScorer, log: FeedbackLog, own: bool) -> Overlap:
 
 
 def predict_as_it_is(
-    rm: FittedScorer,
+    ours: Judged,
     log: FeedbackLog,
     *,
-    overlap: Overlap,
+    against: Judged | None = None,
     store: EmbeddingStore | None = None,
     quiet: bool = True,
 ) -> list[Predictions]:
-    """`constant`, `length` and the model, without any fit; likelihoods where the model gives one.
+    """`constant`, `length` and the model, last, without any fit; likelihoods where the model gives one.
+
+    Args:
+        ours: the model.
+        log: the rows.
+        against: another model, which stands before it.
+        store: embedding cache.
+        quiet: no progress bars.
 
     Raises:
-        ConfigError: there is neither gold nor rank, and the model gives no likelihood of this log's signals.
+        ConfigError: there is neither gold nor rank, and a model gives no likelihood of this log's signals.
     """
-    silent = _why_no_likelihood(rm, log)
-    judged = log.roles.gold is not None or log.roles.rank is not None
-    if (
-        silent is not None and not judged and log.roles.policy is None
-    ):  # policies are compared without a judge
-        raise ConfigError(f"{log.name}: nothing to judge {rm.method.key} by: {silent}")
-    scores_MN, logits = rm.head_logits(log, beside=silent is None, store=store, quiet=quiet)
-    score_N = scores_MN.mean(0).astype(np.float64) + rm.level  # a probability is their sigmoid
-    likelihood_N = constant_N = None
-    if silent is None:
-        found = rm.method.log_likelihood(logits, observe(log))
-        assert found is not None
-        likelihood_N, constant_N = found.numpy().astype(np.float64), _rates_likelihood(rm.info["log"], log)
-    level = _level_of_fit(rm, score_N)
+    silent = _why_no_likelihood(ours.rm, log, refits=against is None)
+    if log.roles.gold is None and log.roles.rank is None:
+        if against is not None:
+            _refuse_incomparable(ours, against, log)
+        elif silent is not None and log.roles.policy is None:  # policies are compared without a judge
+            raise ConfigError(f"{log.name}: nothing to judge {ours.name} by: {silent}")
+    score_N, likelihood_N = _predict(ours.rm, log, silent is None, store, quiet)
+    constant_N = _rates_likelihood(ours.rm.info["log"], log) if silent is None else None
+    level = _level_of_fit(ours.rm, score_N)
     length_N = style_features(log.responses())[:, 0].astype(np.float64)
-    told = rm.method.uses_gold and rm.info["log"]["gold_rows"] > 0
-    protocol: Protocol = "oracle" if told and not overlap.share else overlap.protocol
-    return [
+    predictions = [
         Predictions("constant", "honest", np.full(len(log), level), constant_N),
         # A length has no level of its own: centre it on the model's, so that only its order is judged fairly.
         Predictions("length", "honest", level + length_N - length_N.mean()),
-        Predictions(rm.method.key, protocol, score_N, likelihood_N),
+        Predictions(ours.name, ours.protocol, score_N, likelihood_N),
     ]
+    if against is not None:
+        beside = _why_no_likelihood(against.rm, log) is None
+        theirs = _predict(against.rm, log, beside, store, quiet)
+        predictions.insert(-1, Predictions(against.name, against.protocol, *theirs))
+    return predictions
+
+
+def _predict(
+    rm: FittedScorer, log: FeedbackLog, beside: bool, store: EmbeddingStore | None, quiet: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Logits of P(liked), and with `beside` the log-likelihood of the signals, of each row."""
+    scores_MN, logits = rm.head_logits(log, beside=beside, store=store, quiet=quiet)
+    score_N = scores_MN.mean(0).astype(np.float64) + rm.level  # a probability is their sigmoid
+    if not beside:
+        return score_N, None
+    found = rm.method.log_likelihood(logits, observe(log))
+    assert found is not None
+    return score_N, found.numpy().astype(np.float64)
+
+
+def _refuse_incomparable(ours: Judged, against: Judged, log: FeedbackLog) -> None:
+    """Raise if only the likelihood is left to compare two models by, and they give none of the same signals."""
+    mine, theirs = (Roles.from_json(model.rm.info["roles"]).signals for model in (ours, against))
+    if _meanings(mine) != _meanings(theirs):
+        raise ConfigError(
+            f"{log.name}: {ours.name} was fitted to signals {_told(mine)}, {against.name} to {_told(theirs)}, expected "
+            "the same where likelihoods are compared; name --gold or --rank"
+        )
+    for model in (ours, against):
+        silent = _why_no_likelihood(model.rm, log, refits=False)
+        if silent is not None:
+            raise ConfigError(f"{log.name}: nothing to judge {model.name} by: {silent}")
 
 
 def _level_of_fit(rm: FittedScorer, score_N: NDArray[np.float64]) -> float:
@@ -111,10 +165,10 @@ def _level_of_fit(rm: FittedScorer, score_N: NDArray[np.float64]) -> float:
     return float(torch.logit(rates))
 
 
-def _why_no_likelihood(rm: FittedScorer, log: FeedbackLog) -> str | None:
+def _why_no_likelihood(rm: FittedScorer, log: FeedbackLog, *, refits: bool = True) -> str | None:
     """What keeps the model from a likelihood of these signals, and how to mend it; None where nothing does."""
     signals = Roles.from_json(rm.info["roles"]).signals
-    or_refit = f", or refit it here with {_REFITS}" if isinstance(rm, RewardModel) else ""
+    or_refit = f", or refit it here with {_REFITS}" if refits and isinstance(rm, RewardModel) else ""
     if _meanings(log.roles.signals) != _meanings(signals):
         return (
             f"it was fitted to signals {_listed(s.name for s in signals)}, this log names "
@@ -140,6 +194,14 @@ def _meanings(signals: tuple[Signal, ...]) -> list[tuple[str, int, str]]:
     return [(signal.name, signal.polarity, signal.kind) for signal in signals]
 
 
+def _told(signals: tuple[Signal, ...]) -> str:
+    """Signals with what they mean, as the command line names them."""
+    return _listed(
+        f"{signal.name}{':negative' if signal.polarity < 0 else ''}{':explicit' if signal.kind == 'explicit' else ''}"
+        for signal in signals
+    )
+
+
 def _listed(names: Any) -> str:
     return ", ".join(names) or "none"
 
@@ -154,4 +216,4 @@ def _rates_likelihood(fitted: dict[str, Any], log: FeedbackLog) -> NDArray[np.fl
     return np.asarray(np.where(visible_NK, each_NK, 0).sum(1))
 
 
-__all__ = ["Overlap", "overlap_with_fit", "predict_as_it_is"]
+__all__ = ["Judged", "Overlap", "overlap_with_fit", "predict_as_it_is"]

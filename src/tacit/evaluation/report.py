@@ -11,7 +11,7 @@ from typing import Any
 from tacit import methods
 from tacit.data import FeedbackLog, Roles
 from tacit.errors import ConfigError, DataError, DegenerateDataError
-from tacit.evaluation.as_it_is import Overlap, overlap_with_fit, predict_as_it_is
+from tacit.evaluation.as_it_is import Judged, Overlap, overlap_with_fit, predict_as_it_is
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
@@ -23,10 +23,23 @@ from tacit.model import FittedScorer, RewardModel
 from tacit.training.config import TrainingConfig
 from tacit.training.log_rows import observe
 
+_ESTIMATES_DIFFER = 0.1
+"""Shares of rows of two fits that are estimated from samples of them count as different beyond this."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The table, the model's differences from the others, and the rewards by policy."""
+    """The table, the model's differences from the others, and the rewards by policy.
+
+    Attributes:
+        main: the model's name in the table.
+        title: of the table.
+        caption: what has to be known to read it, a fact a line.
+        rows: by method.
+        policies: mean rewards by policy; empty where the log names none.
+        folds: of the refits; 0 if the model was judged as it is.
+        against: name of the model beside which this one was judged, if any.
+    """
 
     main: str
     title: str
@@ -34,6 +47,7 @@ class Evaluation:
     rows: list[Row]
     policies: list[PolicyRow]
     folds: int
+    against: str | None = None
 
     def differences(self) -> dict[str, dict[str, Interval]]:
         """Paired differences of the model from the references."""
@@ -43,6 +57,7 @@ class Evaluation:
         """JSON-ready."""
         return {
             "model": self.main,
+            **({} if self.against is None else {"against": self.against}),
             "folds": self.folds,
             "rows": [row.to_json() for row in self.rows],
             "policies": [policy.to_json() for policy in self.policies],
@@ -57,10 +72,12 @@ def evaluate_model(
     folds: int | None = None,
     by: str | None = None,
     threshold: float = 0.5,
+    against: FittedScorer | None = None,
+    names: tuple[str, str] = ("this", "other"),
     store: EmbeddingStore | None = None,
     quiet: bool = True,
 ) -> Evaluation:
-    """Judge a model beside `constant`, `length` and, when refitting, `naive` and an `oracle`.
+    """Judge a model beside `constant`, `length` and, when refitting, `naive` and an `oracle`; or beside another model.
 
     Args:
         rm: a model of `tacit.fit` or of `tacit.finetune`.
@@ -72,13 +89,17 @@ def evaluate_model(
             told by the caption and in the model's protocol.
         by: role or column that folds and bootstrap keep together.
         threshold: gold above it counts as liked for AUROC.
+        against: another model, last week's say, that is scored on the same rows; `differences` then holds what the
+            model gains on it. Nothing is refitted, and of each is told how many of its own training rows are here.
+        names: of the model and of `against`, which stand behind their methods where these are the same.
         store: embedding cache.
         quiet: no progress bars.
 
     Raises:
         ConfigError: a threshold outside [0, 1); nothing to judge by: no gold, no ranks, and signals of which the model
-            gives no likelihood; or refits of a model that was fine-tuned, or given nuisances, or gold that this log
-            does not name.
+            gives no likelihood; refits of a model that was fine-tuned, or given nuisances, or gold that this log
+            does not name; or `against` with refits, or without gold and ranks where the two were fitted to other
+            signals.
         DataError: no row has the gold or the rank that is named.
 
     Example:
@@ -92,21 +113,30 @@ def evaluate_model(
         ['constant', 'length', 'implicit_rm']
         >>> found.caption
         'These are the rows of the fit: scores are flattered. Use --folds 5.'
+        >>> older = tacit.fit(log.take(range(len(log) - 4)), encoder="hashing:32", config=knobs)
+        >>> found = evaluate_model(rm, log, against=older, names=("new", "old"))
+        >>> [(row.method, row.protocol) for row in found.rows[2:]]
+        [('implicit_rm (old)', 'partly in-sample'), ('implicit_rm (new)', 'in-sample')]
+        >>> list(found.differences())
+        ['implicit_rm (old)', 'constant']
     """
     if not 0 <= threshold < 1:
         raise ConfigError(
             f"threshold is {threshold:g}, expected 0 or more and less than 1: gold lies in [0, 1], and what is above "
             "the threshold counts as liked"
         )
+    if against is not None:
+        _refuse_refits(folds)
     own = _is_log_of_fit(rm, log)
-    chosen = _folds(rm, folds, own)
+    chosen = 0 if against is not None else _folds(rm, folds, own)
     use_gold = False
     if isinstance(rm, RewardModel) and chosen:
         log, use_gold = _to_refit(rm, log)
     if log.roles.gold is None and log.roles.rank is None and not log.roles.signals:
         raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
     unit = by or unit_of(log)
-    overlap = Overlap(0.0)  # of refits: no row is judged by a model that trained on it
+    main, other = _names(rm, against, names)
+    ours, theirs = Judged(rm, main, Overlap(0.0)), None  # no row is judged by a refit that trained on it
     truth = truths(log, unit, threshold)
     if isinstance(rm, RewardModel) and chosen:
         config = TrainingConfig(**rm.info["training"]["config"])
@@ -133,20 +163,44 @@ def evaluate_model(
             predictions = refits(contenders)
         title = f"{log.name}: {chosen}-fold cross-validation over {unit.removesuffix('_id')}s, 95 % intervals"
     else:
-        overlap = overlap_with_fit(rm, log, own)
-        predictions = predict_as_it_is(rm, log, overlap=overlap, store=store, quiet=quiet)
+        ours = Judged(rm, main, overlap_with_fit(rm, log, own))
+        if against is not None:
+            theirs = Judged(against, other, overlap_with_fit(against, log, _is_log_of_fit(against, log)))
+        predictions = predict_as_it_is(ours, log, against=theirs, store=store, quiet=quiet)
         title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
-    main = rm.method.key
-    rows = compare(predictions, truth)
-    ours = next(p for p in predictions if p.method == main)
+    rows = compare(
+        predictions, truth, references=(*([other] if theirs else []), "naive", "oracle", "constant")
+    )
+    found = next(p for p in predictions if p.method == main)
     return Evaluation(
         main,
         title,
-        _caption(rows, main, overlap, chosen, log, refits=isinstance(rm, RewardModel)),
+        _caption(rows, ours, theirs, chosen, log),
         rows,
-        by_policy(log, ours.score_N - rm.level, ours.probability_N),  # rewards as `score` gives them
+        by_policy(log, found.score_N - rm.level, found.probability_N),  # rewards as `score` gives them
         chosen,
+        theirs.name if theirs else None,
     )
+
+
+def _refuse_refits(folds: int | None) -> None:
+    if folds:
+        raise ConfigError(
+            f"folds is {folds}, but two models are compared as they are, expected 0: leave --folds out (folds=None), "
+            "or --against (against=None)"
+        )
+
+
+def _names(rm: FittedScorer, against: FittedScorer | None, names: tuple[str, str]) -> tuple[str, str]:
+    """What the two are called in the table: their methods, with their own names behind if these are not told apart."""
+    if against is None:
+        return rm.method.key, ""
+    keys = (rm.method.key, against.method.key)
+    if len({*keys, "constant", "length"}) == 4:
+        return keys
+    if names[0] == names[1]:
+        raise ConfigError(f"names are {names[0]!r} twice, expected one for each model")
+    return f"{keys[0]} ({names[0]})", f"{keys[1]} ({names[1]})"
 
 
 def _folds(rm: FittedScorer, asked: int | None, own: bool) -> int:
@@ -210,39 +264,62 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
     return list(kept.values())
 
 
-def _caption(
-    rows: list[Row], main: str, overlap: Overlap, folds: int, log: FeedbackLog, *, refits: bool
-) -> str:
-    lines = [line for line in (overlap.describe(refits=refits),) if line]
+def _caption(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int, log: FeedbackLog) -> str:
+    main, refits = ours.name, theirs is None and isinstance(ours.rm, RewardModel)
+    lines = _overlaps(ours, theirs, refits=refits)
     if not refits:
-        lines.append(
-            "A fine-tuned model is judged as it is: naive and oracle, which would have to be fitted to these rows, are "
-            "left out."
+        who = (
+            "A fine-tuned model is judged as it is"
+            if theirs is None
+            else "Both models are judged as they are"
         )
+        lines.append(f"{who}: naive and oracle, which would have to be fitted to these rows, are left out.")
     lines += [f"{line[0].upper()}{line[1:]}." for line in without_values(log)]
     if silent := without_policy(log):
         lines.append(f"Responses that name no policy: {silent:,}; they stand in no row of the policies.")
-    ours = next(row for row in rows if row.method == main)
-    if set(ours.metrics) <= {"base_rate"}:
+    own = next(row for row in rows if row.method == main)
+    if set(own.metrics) <= {"base_rate"}:
         lines.append(f"Nothing here judges {main}; name --gold or --rank.")
     for name, title in (("within_prompt_accuracy", "order within prompts"), ("auroc", "AUROC")):
         length = next((row for row in rows if row.method == "length"), None)
-        if (
-            length is not None
-            and name in ours.metrics
-            and length.metrics[name].value > ours.metrics[name].value
-        ):
+        if length and name in own.metrics and length.metrics[name].value > own.metrics[name].value:
             lines.append(f"Length alone does better than {main} in {title}.")
-    told = [row.method for row in rows if row.protocol == "oracle"]
-    if told and not folds:
-        lines.append(f"{main} was trained on the gold labels of its fit; the others never saw one.")
-    elif told:
-        verb = "were" if len(told) > 1 else "was"
-        lines.append(
-            f"{' and '.join(told)} {verb} trained on the gold labels of the other folds; every other method never saw "
-            "one."
-        )
-    return "\n".join(lines)
+    return "\n".join(lines + _told_gold(rows, ours, theirs, folds))
+
+
+def _overlaps(ours: Judged, theirs: Judged | None, *, refits: bool) -> list[str]:
+    """Says how many of these rows each model was fitted to, and whom that favours."""
+    if theirs is None:
+        told = [ours.overlap.describe(refits=refits)]
+    else:
+        told = [model.overlap.describe(refits=False, of=model.name) for model in (ours, theirs)]
+        told.append(_favour(ours, theirs))
+    return [line for line in told if line]
+
+
+def _favour(ours: Judged, theirs: Judged) -> str:
+    """Says which of two models was fitted to more of these rows, if either was for all that is known."""
+    more, less = sorted((ours, theirs), key=lambda model: -(model.overlap.share or 0))
+    if more.overlap.share is None or less.overlap.share is None:
+        return ""
+    known = more.overlap.exact and less.overlap.exact
+    if more.overlap.share - less.overlap.share <= (0 if known else _ESTIMATES_DIFFER):
+        return ""
+    return f"The difference favours {more.name}, which was fitted to more of these rows than {less.name}."
+
+
+def _told_gold(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int) -> list[str]:
+    """Says which methods learned from gold."""
+    if folds:
+        told, where = [row.method for row in rows if row.protocol == "oracle"], "the other folds"
+        rest = "every other method never saw one"
+    else:
+        told = [model.name for model in (ours, theirs) if model is not None and model.read_gold]
+        where, rest = "its fit" if len(told) == 1 else "their fits", "the others never saw one"
+    if not told:
+        return []
+    verb = "were" if len(told) > 1 else "was"
+    return [f"{' and '.join(told)} {verb} trained on the gold labels of {where}; {rest}."]
 
 
 __all__ = ["Evaluation", "evaluate_model"]

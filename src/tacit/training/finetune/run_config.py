@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from tacit.data import Signal
 from tacit.settings import Settings
 
 _SET_ABOVE = {
@@ -39,7 +40,7 @@ class FinetuneSettings(Settings):
         log: a file, a `save_to_disk` folder or a hub id.
         model: hub id or folder of the backbone.
         out: new folder of the reward model; checkpoints lie beside it, in `out.partial`, until it stands.
-        signal: columns of what users did: NAME, NAME:negative, NAME:explicit.
+        signal: columns of what users did: NAME, NAME:negative, NAME:explicit, or a mapping of the fields of `Signal`.
         context: columns that move clicks but not preference.
         gold: column of trusted labels, which are trained on.
         prompt, response, prompt_id, user_id, session_id, policy, source, max_bad: as for `tacit fit`.
@@ -56,7 +57,7 @@ class FinetuneSettings(Settings):
     log: str
     model: str
     out: Path
-    signal: list[str] = Field(default_factory=list)
+    signal: list[str | dict[str, Any]] = Field(default_factory=list)
     context: list[str] = Field(default_factory=list)
     gold: str | None = None
     prompt: str | None = None
@@ -92,4 +93,10 @@ class FinetuneSettings(Settings):
         mine = sorted((own | {"prompt_id"}) & self.training.keys())
         if mine:
             raise ValueError(f"training.{mine[0]} is set by tacit from the options above; take it out")
+        _ = self.signals  # which have to be readable
         return self
+
+    @property
+    def signals(self) -> list[str | Signal]:
+        """The signals, those of a mapping as `Signal`."""
+        return [item if isinstance(item, str) else Signal.from_mapping(item) for item in self.signal]
