@@ -99,12 +99,22 @@ def test_fit_saves_a_model_that_loads_and_says_what_it_learned(tacit: Tacit, her
 
 
 def test_fit_quiet_prints_nothing_and_fit_json_only_json(tacit: Tacit, here: Path) -> None:
-    quiet = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm", "--quiet")
+    long = [*SMALL, "--epochs", "300"]
+    quiet = tacit("fit", "log.jsonl", "--signal", "copied", *long, "--out", "rm", "--quiet")
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
     told = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm2", "--json").json
     assert told["model"] == "rm2"
     assert told["method"] == "implicit_rm"
     assert 0 < told["metrics"]["base_rate"] < 1
+
+
+def test_a_fit_that_ran_into_its_last_epoch_says_so(tacit: Tacit, here: Path) -> None:
+    ran = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "rm", "--quiet")
+    assert ran.status == 0
+    assert ran.err == (
+        "log.jsonl: 2 of 2 members were still improving in the last epoch allowed, max_epochs=3 "
+        "(--epochs); allow more\n"
+    )
 
 
 def test_the_same_fit_again_is_not_done_again(tacit: Tacit, here: Path) -> None:
