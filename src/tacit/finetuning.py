@@ -101,7 +101,7 @@ def finetune(
         >>> backbone = BertForSequenceClassification(BertConfig(vocab_size=len(ids), num_labels=1, **small))
         >>> with tempfile.TemporaryDirectory() as place:
         ...     rm = tacit.finetune(
-        ...         demo_world(seeds=1, limit=12).log,
+        ...         demo_world(seeds=1, limit=24).log,
         ...         backbone,
         ...         processing_class=tokenizer,
         ...         args={"output_dir": place, "num_train_epochs": 1, "members": 2, "use_cpu": True},

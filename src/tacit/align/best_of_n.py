@@ -67,7 +67,7 @@ def best_of_n(
         >>> from tacit import fit
         >>> from tacit.worlds import demo_world
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
-        >>> rm = fit(demo_world(seeds=1, limit=12).log, encoder="hashing:32", config=knobs)
+        >>> rm = fit(demo_world(seeds=1, limit=24).log, encoder="hashing:32", config=knobs)
         >>> prompts = ["How do I sort a list?", "How do I open a file?"]
         >>> best_of_n(rm, prompts, [["", "Use sorted(xs)."], [" "]], uncertainty_penalty=0.5)
         [1, None]

@@ -102,7 +102,7 @@ class GuardedReward:
         >>> from tacit import fit
         >>> from tacit.worlds import demo_world
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
-        >>> rm = fit(demo_world(seeds=1, limit=12).log, encoder="hashing:32", config=knobs)
+        >>> rm = fit(demo_world(seeds=1, limit=24).log, encoder="hashing:32", config=knobs)
         >>> reward = GuardedReward.open(rm, RewardGuard(uncertainty_penalty=0.5))
         >>> written, blank = reward.pairs([("How?", "Like this."), ("How?", " ")])
         >>> blank <= min(written, 0.0)

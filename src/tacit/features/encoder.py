@@ -45,7 +45,7 @@ class Encoder(Protocol):
         ...         letters = "abcdefghijklmnopqrstuvwxyz"
         ...         return np.array([[text.lower().count(one) for one in letters] for text in texts], np.float16)
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
-        >>> fit(demo_world(seeds=1, limit=12).log, encoder=Letters(), config=knobs)
+        >>> fit(demo_world(seeds=1, limit=24).log, encoder=Letters(), config=knobs)
         RewardModel(implicit_rm, encoder='letters', members=2, fitted to 'demo')
     """
 

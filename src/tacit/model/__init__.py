@@ -24,7 +24,7 @@ def load_model(folder: str | Path) -> FittedScorer:
         >>> import tempfile
         >>> import tacit
         >>> from tacit.worlds import demo_world
-        >>> log = demo_world(seeds=1, limit=12).log
+        >>> log = demo_world(seeds=1, limit=24).log
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
         >>> with tempfile.TemporaryDirectory() as place:
         ...     tacit.fit(log, encoder="hashing:32", config=knobs).save(f"{place}/rm")

@@ -50,7 +50,7 @@ class RewardModel(FittedScorer):
         >>> import tempfile
         >>> from tacit import RewardModel, fit
         >>> from tacit.worlds import demo_world
-        >>> log = demo_world(seeds=1, limit=12).log
+        >>> log = demo_world(seeds=1, limit=24).log
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
         >>> rm = fit(log, encoder="hashing:32", config=knobs)
         >>> rm
