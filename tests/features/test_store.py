@@ -43,6 +43,13 @@ def test_each_distinct_text_is_encoded_once_ever(tmp_path: Path) -> None:
     assert sorted(encoder.asked) == ["a", "b", "c"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+def test_shards_are_as_readable_as_other_files(tmp_path: Path) -> None:
+    EmbeddingStore(tmp_path / "cache").encode(Counting(), TEXTS)
+    (tmp_path / "any").touch()
+    assert {path.stat().st_mode for path in shards(tmp_path)} == {(tmp_path / "any").stat().st_mode}
+
+
 def test_vectors_are_bitwise_the_same_cached_or_not_in_any_order(tmp_path: Path) -> None:
     encoder = resolve_encoder("hashing:32")
     direct = encoder.encode(TEXTS)

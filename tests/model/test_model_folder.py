@@ -16,7 +16,8 @@ import tacit
 from tacit import RewardModel, Signal, fit
 from tacit.errors import ConfigError, IdentificationWarning, ModelError
 from tacit.features.hashing import HashingEncoder
-from tacit.methods import Naive
+from tacit.methods import Naive, get
+from tacit.model.description import identification_warnings
 
 TABLE = columns(prompts=40)
 PAIRS = list(zip(TABLE["prompt"], TABLE["response"], strict=True))
@@ -294,6 +295,12 @@ def test_a_log_of_a_few_clicks_is_told() -> None:
     with pytest.warns(IdentificationWarning, match="users acted on 3 of 12 rows only"):
         rm = fit(log_of(few), encoder="hashing:32", config=QUICK)
     assert rm.info["identification"]["warnings"][0].startswith("users acted on 3 of 12 rows")
+
+
+def test_a_label_that_says_no_is_an_act_too() -> None:
+    few = {name: values[:12] for name, values in TABLE.items()} | {"copied": [0] * 11 + [None]}
+    told = log_of(few, signals=(Signal("copied", kind="explicit"),))
+    assert not identification_warnings(get("causal_fwd"), told, "context")
 
 
 def test_models_are_equal_to_themselves_alone(folder: Path) -> None:
