@@ -298,7 +298,7 @@ def test_a_log_of_a_few_clicks_is_told() -> None:
 
 
 def test_a_label_that_says_no_is_an_act_too() -> None:
-    few = {name: values[:12] for name, values in TABLE.items()} | {"copied": [0] * 11 + [None]}
+    few = {name: values[:12] for name, values in TABLE.items()} | {"copied": [1] + [0] * 10 + [None]}
     told = log_of(few, signals=(Signal("copied", kind="explicit"),))
     assert not identification_warnings(get("causal_fwd"), told, "context")
 
