@@ -15,6 +15,7 @@ import argparse
 import os
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,12 @@ import tacit
 from tacit.data import FeedbackLog
 from tacit.errors import IdentificationWarning
 from tacit.evaluation.bootstrap import Interval
+from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.metrics import brier, within_prompt_accuracy
-from tacit.evaluation.report import evaluate_model
+from tacit.evaluation.table import Predictions, compare
 from tacit.features import EmbeddingStore
+from tacit.fitting import prepare
+from tacit.methods import get
 from tacit.worlds import World, make, stdlib_base
 
 KNOBS = {"members": 3, "hidden": (32, 16), "max_epochs": 60}
@@ -144,23 +148,30 @@ def _judge(world: World, log: FeedbackLog, method: str, store: EmbeddingStore) -
 
 
 def copies(path: Path, store: EmbeddingStore) -> str:
-    """The table of RealHumanEval."""
+    """The table of RealHumanEval: held-out programmers, all contexts on the same folds and bootstrap draws."""
     contexts = {"none": (), "as read": None, "user_activity": ("user_activity",)}
-    lines = ["| method | context | log-likelihood of a copy |", "| --- | --- | --- |"]
+    found: list[Predictions] = []
     for name, context in contexts.items():
         log = FeedbackLog.read(path, context=context)
-        rm = tacit.fit(log, method="implicit_rm", store=store)
-        rows = {row.method: row for row in evaluate_model(rm, log, folds=5, by="user_id", store=store).rows}
-        if context == ():
-            lines += [f"| `{key}` | not read | {_likelihood(rows[key])} |" for key in ("constant", "naive")]
-        lines.append(f"| `implicit_rm` | {name} | {_likelihood(rows['implicit_rm'])} |")
+        methods = (
+            [get("implicit_rm")] if context != () else [get("constant"), get("naive"), get("implicit_rm")]
+        )
+        made = cross_validate(prepare(log, store=store), methods, folds=5, by="user_id")
+        found += [replace(p, method=name) if p.method == "implicit_rm" else p for p in made]
+    lines = ["| method | context | log-likelihood of a copy | above as read |", "| --- | --- | --- | --- |"]
+    for row in compare(found, truths(log, "user_id"), references=("as read",)):
+        method, context_of = (
+            ("implicit_rm", row.method) if row.method in contexts else (row.method, "not read")
+        )
+        against = row.against.get("as read", {}).get("log_likelihood")
+        likelihood = row.metrics["log_likelihood"]
+        lines.append(f"| `{method}` | {context_of} | {_bounded(likelihood)} | {_bounded(against)} |")
     head = f"{path.name} of RealHumanEval: {len(log):,} replies to {len(set(log.codes('user_id')))} programmers, "
     return head + "five folds over programmers, 95 % intervals over them.\n\n" + "\n".join(lines) + "\n"
 
 
-def _likelihood(row: object) -> str:
-    found: Interval = vars(row)["metrics"]["log_likelihood"]
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def _bounded(found: Interval | None) -> str:
+    return "–" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 if __name__ == "__main__":

@@ -26,15 +26,23 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
         yield temporary
-        temporary.chmod(mode)  # safetensors writes for the owner alone, whatever the umask allows to others
+        as_readable_as_others(temporary)
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def as_readable_as_others(*files: Path) -> None:
+    """Give files the mode that the umask gives new ones beside them: safetensors writes for the owner alone."""
+    for file in files:
+        probe = file.with_name(f".{secrets.token_hex(8)}.tmp")
+        probe.touch()
+        mode = probe.stat().st_mode
+        probe.unlink()
+        file.chmod(mode)
 
 
 def write_bytes(target: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +173,7 @@ def test_a_column_of_that_name_is_taken_as_it_is_and_parts_of_a_log_keep_theirs(
     ],
 )
 def test_what_it_needs_is_told_in_one_line(change: dict[str, object], said: str) -> None:
-    roles = Roles(**{**vars(ROLES), **change})  # type: ignore[arg-type]
+    roles = replace(ROLES, **change)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=rf"^log\.jsonl: [^\n]*{said}[^\n]*$"):
         log_of(roles, who=["a", "b"], copied=[1, 0])
 

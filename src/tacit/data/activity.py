@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tacit.data import grouping
-from tacit.data.columns import to_numpy
+from tacit.data.columns import exposed, signal_values
 from tacit.data.raw import RawTable
 from tacit.data.roles import USER_ACTIVITY, Roles
 from tacit.errors import DataError
@@ -50,15 +50,11 @@ def computed(table: Any, roles: Roles) -> dict[str, Any]:
     """
     acted_N = known_N = np.zeros(table.num_rows, dtype=bool)
     for signal in roles.signals:
-        value_N, given_N = to_numpy(table.column(signal.name), 0)
-        shown_N = given_N
+        value_N, visible_N = signal_values(table, signal)
         if signal.kind == "explicit":
-            shown_N, value_N = np.ones_like(given_N), given_N
-        if signal.exposure is not None:
-            exposed_N, told_N = to_numpy(table.column(signal.exposure), 0)
-            shown_N = shown_N & told_N & (exposed_N == 1)
-        known_N = known_N | shown_N
-        acted_N = acted_N | (shown_N & (value_N == 1))
+            known_N, acted_N = known_N | exposed(table, signal), acted_N | visible_N
+        else:
+            known_N, acted_N = known_N | visible_N, acted_N | (value_N == 1)
     users = table.column(roles.user_id)
     user_N = np.where(users.is_valid().to_numpy(), grouping.encode(users), -1)
     prompt_N = grouping.encode(table.column(roles.prompt_id or roles.prompt))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit.data.raw import RawTable
+from tacit.data.signal import Signal
 from tacit.data.texts import TEXT, is_text
 from tacit.errors import DataError
 
@@ -228,3 +229,19 @@ def to_numpy(values: Any, fill: float) -> tuple[Any, Any]:
     mask = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False), dtype=bool)
     filled = pc.fill_null(values, pa.scalar(fill, values.type))
     return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(np.float32), mask
+
+
+def signal_values(table: Any, signal: Signal) -> tuple[Any, Any]:
+    """A signal of a validated table as float32 [N], 0 where missing, and bool [N] of where it was recorded."""
+    value_N, visible_N = to_numpy(table.column(signal.name), 0)
+    visible_N = visible_N & exposed(table, signal)
+    value_N[~visible_N] = 0
+    return value_N, visible_N
+
+
+def exposed(table: Any, signal: Signal) -> Any:
+    """Where a signal could have been recorded by its exposure column, bool [N]; everywhere if it names none."""
+    if signal.exposure is None:
+        return np.ones(table.num_rows, dtype=bool)
+    shown_N, known_N = to_numpy(table.column(signal.exposure), 0)
+    return known_N & (shown_N == 1)

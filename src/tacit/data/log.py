@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tacit.data import grouping
-from tacit.data.columns import to_numpy
+from tacit.data.columns import signal_values, to_numpy
 from tacit.data.conform import conform, note_spelled_messages
 from tacit.data.fingerprint import fingerprint
 from tacit.data.messages import Message
@@ -269,11 +269,7 @@ class FeedbackLog:
         y_NK = np.zeros((len(self), len(self.roles.signals)), dtype=np.float32)
         visible_NK = np.zeros(y_NK.shape, dtype=bool)
         for k, signal in enumerate(self.roles.signals):
-            y_NK[:, k], visible_NK[:, k] = to_numpy(self._column(signal.name), 0)
-            if signal.exposure is not None:
-                exposed, known = to_numpy(self._column(signal.exposure), 0)
-                visible_NK[:, k] &= known & (exposed == 1)
-                y_NK[~visible_NK[:, k], k] = 0
+            y_NK[:, k], visible_NK[:, k] = signal_values(self.table, signal)
         return y_NK, visible_NK
 
     def gold_values(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit.errors import ConfigError, ModelError
-from tacit.files import sha256_file, sha256_json, write_bytes, write_json
+from tacit.files import as_readable_as_others, sha256_file, sha256_json, write_bytes, write_json
 
 FORMAT = 1
 MANIFEST, HEADS, CARD = "tacit.json", "heads.safetensors", "README.md"
@@ -73,23 +73,12 @@ def appearing(folder: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
-        _let_others_read(temporary)
+        as_readable_as_others(*(path for path in temporary.rglob("*") if path.is_file()))
         if place.is_dir():
             place.rmdir()  # empty: refuse_occupied saw to it
         temporary.replace(place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _let_others_read(folder: Path) -> None:
-    """Give all files the mode that the umask gives new ones: safetensors writes for the owner alone."""
-    probe = folder / f".{secrets.token_hex(4)}"
-    probe.touch()
-    mode = probe.stat().st_mode
-    probe.unlink()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(mode)
 
 
 def refuse_occupied(folder: Path) -> None:
