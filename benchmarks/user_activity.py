@@ -158,14 +158,18 @@ def copies(path: Path, store: EmbeddingStore) -> str:
         )
         made = cross_validate(prepare(log, store=store), methods, folds=5, by="user_id")
         found += [replace(p, method=name) if p.method == "implicit_rm" else p for p in made]
-    lines = ["| method | context | log-likelihood of a copy | above as read |", "| --- | --- | --- | --- |"]
-    for row in compare(found, truths(log, "user_id"), references=("as read",)):
+    lines = [
+        "| method | context | log-likelihood of a copy | above none | above as read |",
+        "| --- " * 5 + "|",
+    ]
+    references = ("none", "as read")
+    for row in compare(found, truths(log, "user_id"), references=references):
         method, context_of = (
             ("implicit_rm", row.method) if row.method in contexts else (row.method, "not read")
         )
-        against = row.against.get("as read", {}).get("log_likelihood")
-        likelihood = row.metrics["log_likelihood"]
-        lines.append(f"| `{method}` | {context_of} | {_bounded(likelihood)} | {_bounded(against)} |")
+        figures = [row.metrics, *(row.against.get(other, {}) for other in references)]
+        cells = " | ".join(_bounded(figure.get("log_likelihood")) for figure in figures)
+        lines.append(f"| `{method}` | {context_of} | {cells} |")
     head = f"{path.name} of RealHumanEval: {len(log):,} replies to {len(set(log.codes('user_id')))} programmers, "
     return head + "five folds over programmers, 95 % intervals over them.\n\n" + "\n".join(lines) + "\n"
 
