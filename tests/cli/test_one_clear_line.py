@@ -127,7 +127,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
     "too many bad rows": (
         changed(response=None),
         ("log.jsonl", *FIT, "--max-bad", "0"),
-        ("log.jsonl: 1 of 90 rows", "more than --max-bad 0 allows; ", "response is missing", "line 6"),
+        ("log.jsonl: 1 of 90 rows", "more than max_bad=0 (--max-bad); ", "response is missing", "line 6"),
     ),
     "signal named twice": (
         nothing_else,

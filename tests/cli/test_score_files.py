@@ -226,8 +226,8 @@ def test_more_rows_than_max_bad_are_one_line_that_names_the_option(
 ) -> None:
     broken_lines(here / "a.jsonl")
     told = ("a.jsonl: 3 of 6 rows cannot be used", "commonest reason")
-    refused(tacit("score", fitted, "a.jsonl"), "more than --max-bad 0 allows; ", *told)
-    refused(tacit("score", fitted, "a.jsonl", "--max-bad", 2), "more than --max-bad 2 allows; ", *told)
+    refused(tacit("score", fitted, "a.jsonl"), "more than max_bad=0 (--max-bad); ", *told)
+    refused(tacit("score", fitted, "a.jsonl", "--max-bad", 2), "more than max_bad=2 (--max-bad); ", *told)
     refused(tacit("score", fitted, "a.jsonl", "--max-bad", -1), "--max-bad")
 
 

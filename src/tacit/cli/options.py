@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tacit.cli import notes
-from tacit.errors import ConfigError, DataError
+from tacit.errors import ConfigError
 
 if TYPE_CHECKING:
     from tacit.data import FeedbackLog, Roles, Signal
@@ -104,29 +104,23 @@ def read_log(
     from tacit.data import FeedbackLog
 
     refuse_repeated(signals or [], context or [])
-    try:
-        log = FeedbackLog.read(
-            path,
-            signals=signals or None,
-            context=context or None,
-            gold=gold,
-            rank=rank,
-            prompt=prompt,
-            response=response,
-            prompt_id=prompt_id,
-            user_id=user_id,
-            session_id=session_id,
-            policy=policy,
-            source=source,
-            max_bad=max_bad,
-            like=like,
-            partly=partly,
-        )
-    except DataError as error:  # the option, where the library names its argument
-        told = f"more than max_bad={max_bad};"
-        if told not in str(error):
-            raise
-        raise DataError(str(error).replace(told, f"more than --max-bad {max_bad} allows;")) from error
+    log = FeedbackLog.read(
+        path,
+        signals=signals or None,
+        context=context or None,
+        gold=gold,
+        rank=rank,
+        prompt=prompt,
+        response=response,
+        prompt_id=prompt_id,
+        user_id=user_id,
+        session_id=session_id,
+        policy=policy,
+        source=source,
+        max_bad=max_bad,
+        like=like,
+        partly=partly,
+    )
     note_quarantine(log)
     return log
 

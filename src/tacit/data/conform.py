@@ -41,7 +41,7 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
     quarantine = raw.quarantine
     if max_bad is not None and quarantine.total > max_bad:
         raise DataError(
-            f"{raw.name}: {quarantine.total} of {found} rows cannot be used, more than max_bad={max_bad}; "
+            f"{raw.name}: {quarantine.total} of {found} rows cannot be used, more than max_bad={max_bad} (--max-bad); "
             f"commonest reason: {_commonest(raw)}"
         )
     if not len(raw):
