@@ -24,6 +24,7 @@ from tacit.methods import Method, Observations
 from tacit.methods.columns import nuisance_columns
 from tacit.model.description import (
     describe_identification,
+    describe_level,
     describe_log,
     describe_members,
     identification_warnings,
@@ -269,8 +270,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
         },
         "metrics": {
             "held_out_criterion": done.criterion,
-            "base_rate": done.base_rate,
-            "base_rate_bounds": done.open_level and list(done.open_level),
+            **describe_level(done.base_rate, done.open_level, done.profile),
             **dict.fromkeys(("strata_kappa", "member_spearman", "swap_index")),
             **(describe_members(trainer.method, *done.held_out) if done.held_out is not None else {}),
         },

@@ -39,7 +39,7 @@ from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
 from tacit.training.ensemble import Ensemble
 from tacit.training.log_rows import holdout_groups, observe
-from tacit.training.selection import passes, refuse_short, roster, train_best
+from tacit.training.selection import held_out, passes, refuse_short, roster, train_best
 
 if TYPE_CHECKING:
     from tacit.features import Encoder
@@ -233,6 +233,7 @@ def fit(
             ensemble,
             views,
             prepared.observations,
+            held_out=held_out(chosen, views, prepared.observations, who, ensemble, range(config.members)),
             exclusion=propensity_features == "context" and context_varies(log.context_columns()),
         ),
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),

@@ -213,8 +213,11 @@ def test_the_card_tells_signals_context_method_and_limits(folder: Path, rm: Rewa
         assert words in card
     assert "Warning" not in card
     assert f"{100 * rm.info['metrics']['base_rate']:.1f} %" in card
+    told = " ".join(card.split())
+    low, high = (f"{100 * bound:.1f} %" for bound in rm.info["metrics"]["base_rate_interval"])
+    assert f"does not rule out any share from **{low} to {high}** (95 %)" in told
     low, high = (f"{100 * bound:.1f} %" for bound in rm.info["metrics"]["base_rate_bounds"])
-    assert f"any share from {low} to {high} explains it as well" in " ".join(card.split())
+    assert f"from {low} to {high} it stays open however long the log" in told
     assert f"a Cohen's kappa of **{rm.info['metrics']['strata_kappa']:.3f}**" in " ".join(card.split())
 
 

@@ -18,6 +18,10 @@ from tacit import FeedbackLog, RewardModel, Signal, fit, methods
 from tacit.data import Roles
 from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationWarning, TacitError
 from tacit.model.description import identification_warnings
+from tacit.training.log_rows import holdout_groups, observe
+from tacit.training.profile import level_profile
+from tacit.training.roster import roster
+from tacit.training.selection import held_out
 
 TABLE = columns()
 LOG = log_of(TABLE)
@@ -249,6 +253,22 @@ def test_one_signal_leaves_the_level_open_and_says_between_what(rm: RewardModel)
     assert low < truth < high
 
 
+def test_the_interval_of_the_level_is_of_held_out_rows_and_never_within_the_bounds(rm: RewardModel) -> None:
+    told = rm.info["metrics"]
+    log = log_of(TABLE)
+    who = roster(holdout_groups(log), QUICK.members, QUICK.seed)
+    logits, rows = held_out(rm.method, rm.views(log), observe(log), who, rm.ensemble, range(QUICK.members))
+    assert rows.n_rows == sum(int((who.fold_N == fold).sum()) for fold in who.hold_out)
+    found = level_profile(rm.method, logits, rows)
+    assert found is not None
+    (low, high), (least, most) = told["base_rate_interval"], told["base_rate_bounds"]
+    assert found.interval is not None
+    assert low == pytest.approx(min(found.interval[0], least), abs=1e-5)
+    assert high == pytest.approx(max(found.interval[1], most), abs=1e-5)
+    assert told["level_profile"] == [list(pair) for pair in found.nats.items()]
+    assert low < least <= told["base_rate"] <= most < high
+
+
 def test_members_agree_on_strata_as_cohen_counts_it(rm: RewardModel) -> None:
     from sklearn.metrics import cohen_kappa_score
 
@@ -292,14 +312,16 @@ def test_a_complaint_leaves_the_share_of_dislikes_open() -> None:
 def test_gold_a_second_signal_or_misclicks_leave_no_bounds_to_state() -> None:
     rng = np.random.default_rng(0)
     shared = {"shared": (rng.random(len(TABLE["slot"])) < 0.3).astype(int).tolist()}
-    for log, knobs in (
-        (log_of(TABLE, gold="truth"), {"use_gold": True}),
-        (log_of({**TABLE, **shared}, signals=(Signal("copied"), Signal("shared"))), {}),
-        (log_of(TABLE, signals=(Signal("copied", misclick=0.02),)), {}),
-        (log_of(TABLE), {"method": "naive"}),
+    for log, knobs, sure in (
+        (log_of(TABLE, gold="truth"), {"use_gold": True}, True),
+        (log_of({**TABLE, **shared}, signals=(Signal("copied"), Signal("shared"))), {}, False),
+        (log_of(TABLE, signals=(Signal("copied", misclick=0.02),)), {}, False),
+        (log_of(TABLE), {"method": "naive"}, False),
     ):
         told = fit(log, encoder="hashing:32", config=QUICK, **knobs).info["metrics"]
         assert told["base_rate_bounds"] is None
+        assert (told["base_rate_interval"] is not None) == sure
+        assert (told["level_profile"] is None) == (knobs == {"method": "naive"})
 
 
 def test_unknown_propensity_features_are_refused_instead_of_read_as_the_default() -> None:

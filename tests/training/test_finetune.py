@@ -228,7 +228,9 @@ def test_gold_that_was_not_asked_for_is_not_counted_as_read(base: Path, tmp_path
     log = clicks_log().with_roles(gold="audit")
     for use, rows in ((False, 0), (True, 134)):
         trainer = feedback_trainer(log, str(base), args=knobs(tmp_path), use_gold=use)
-        done: Any = SimpleNamespace(criterion=0.5, base_rate=0.5, open_level=None, held_out=None)
+        done: Any = SimpleNamespace(
+            criterion=0.5, base_rate=0.5, open_level=None, profile=None, held_out=None
+        )
         assert describe(trainer, log, done)["log"]["gold_rows"] == rows
 
 
@@ -550,6 +552,10 @@ def test_a_fine_tuned_model_says_how_far_one_signal_leaves_its_level_open(base: 
             rm = tacit.finetune(log.with_roles(**roles), str(base), args=knobs_, use_gold=name == "gold")
         found[name] = rm.info["metrics"]
     low, high = found["context"]["base_rate_bounds"]
+    assert (
+        found["context"]["base_rate_interval"][0] < low and high <= found["context"]["base_rate_interval"][1]
+    )
+    assert [shift for shift, _ in found["gold"]["level_profile"]] == [-1.0, -0.5, 0.5, 1.0]
     assert low <= found["context"]["base_rate"] <= high < 1
     assert found["none"]["base_rate_bounds"] == pytest.approx([log.signal_matrix()[0].mean(), 1], abs=0.2)
     assert found["none"]["base_rate_bounds"][1] == 1

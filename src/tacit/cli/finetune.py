@@ -155,9 +155,12 @@ def _report(model: FineTunedRewardModel, folder: Path, *, as_json: bool) -> None
                 else []
             ),
             *(
-                [("one signal leaves it open", " to ".join(map(number, metrics["base_rate_bounds"])))]
-                if metrics.get("base_rate_bounds")
-                else []
+                (told, " to ".join(map(number, metrics[name])))
+                for told, name in (
+                    ("not ruled out (95 %)", "base_rate_interval"),
+                    ("one signal leaves it open", "base_rate_bounds"),
+                )
+                if metrics.get(name)
             ),
             ("level (score + level → probability)", number(info["level"])),
         ],

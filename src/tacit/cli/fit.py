@@ -239,11 +239,15 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
             f"  {printable(signal['name'])} ({sign}) fired on {number(signal['rate'])} of the rows where it could"
         )
     if model.method.level == "prob":
-        print(f"  estimated share of responses that users like: {number(info['metrics']['base_rate'])}")
-        if bounds := info["metrics"].get("base_rate_bounds"):  # a folder written before may lack them
+        metrics = info["metrics"]
+        told = f"  estimated share of responses that users like: {number(metrics['base_rate'])}"
+        if interval := metrics.get("base_rate_interval"):  # a folder written before may lack it
+            told += f"; not ruled out: {number(interval[0])} to {number(interval[1])} (95 %)"
+        print(told)
+        if bounds := metrics.get("base_rate_bounds"):
             low, high = map(number, bounds)
             print(
-                f"  from {low} to {high} would explain the clicks as well: one signal shows liking times acting"
+                f"  from {low} to {high} stays open however long the log: one signal shows liking times acting"
             )
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"

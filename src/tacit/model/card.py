@@ -160,15 +160,18 @@ rm.uncertainty({asked})  # spread between members, in logits"""
 def _level(metrics: Mapping[str, Any], method: Method) -> str:
     if method.level == "prob":
         told = f"* Estimated share of responses that users like: **{_percent(metrics['base_rate'])}**."
-        bounds = metrics.get("base_rate_bounds")  # older folders do not say
-        if bounds is None:
-            return told
-        low, high = map(_percent, bounds)
-        return (
-            f"{told} One signal shows only how\n  often users like *and* act: any share from {low} to {high} explains "
-            "it as well, if the form of the\n  propensity is not trusted. A second signal or audited rows (gold) would "
-            "settle it."
-        )
+        bounds, interval = metrics.get("base_rate_bounds"), metrics.get("base_rate_interval")  # newer folders
+        if interval is not None:
+            low, high = map(_percent, interval)
+            told += f" The log does\n  not rule out any share from **{low} to {high}** (95 %)."
+        if bounds is not None:
+            low, high = map(_percent, bounds)
+            told += (
+                f" One signal shows only how\n  often users like *and* act: from {low} to {high} it stays open however "
+                "long the log, if the form\n  of the propensity is not trusted. A second signal or audited rows (gold) "
+                "would settle it."
+            )
+        return told
     return "* What share of responses users like is not told: scores order responses, and have no level of their own."
 
 

@@ -19,6 +19,7 @@ from tacit.methods.level import is_liking_times_acting
 from tacit.model.inputs import PropensityFeatures
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
+from tacit.training.profile import LevelProfile, level_profile
 from tacit.training.selection import Choice
 from tacit.training.views import Views
 
@@ -110,18 +111,24 @@ def describe_training(config: TrainingConfig, ensemble: Ensemble, choice: Choice
 
 
 def describe_scores(
-    method: Method, ensemble: Ensemble, views: Views, obs: Observations, *, exclusion: bool
+    method: Method,
+    ensemble: Ensemble,
+    views: Views,
+    obs: Observations,
+    *,
+    held_out: tuple[Mapping[str, Tensor], Observations],
+    exclusion: bool,
 ) -> dict[str, Any]:
     """Level, spread and agreement of the members on the rows of the log; no clean label is involved.
 
-    `base_rate_bounds` is what `open_level` gives of a model of one signal; None where something else settles the
-    level. The rest is of `describe_members`.
+    Of the level see `describe_level`, of the members `describe_members`.
 
     Args:
         method: the estimator.
         ensemble: as fitted.
         views: of the log.
         obs: of the log.
+        held_out: logits by head [n] or [n, K] of rows by members that did not train on them, and these rows.
         exclusion: the propensity sees context that varies, and never the embedding.
     """
     rows = obs.n_rows
@@ -131,11 +138,37 @@ def describe_scores(
     bounds = open_level(method, logits, obs, exclusion=exclusion)
     return {
         "held_out_criterion": float(ensemble.criterion_M.mean()),
-        "base_rate": float(torch.sigmoid(torch.from_numpy(reward_MN).mean(0)).mean()),
-        "base_rate_bounds": None if bounds is None else list(bounds),
+        **describe_level(
+            float(torch.sigmoid(torch.from_numpy(reward_MN).mean(0)).mean()),
+            bounds,
+            level_profile(method, *held_out, exclusion=exclusion),
+        ),
         "score_mean": float(reward_MN.mean(0).mean()),
         "score_std": float(reward_MN.mean(0).std()),
         **describe_members(method, logits, obs),
+    }
+
+
+def describe_level(
+    share: float | None, bounds: tuple[float, float] | None, profile: LevelProfile | None
+) -> dict[str, Any]:
+    """The share of liked responses, and how open it is.
+
+    `base_rate_bounds` is what one signal leaves open however long the log (`open_level`); None where something else
+    settles the level. `base_rate_interval` holds the error of fitting as well: 95 %, by profile likelihood, and never
+    narrower than the bounds; None of several signals. `level_profile` has pairs of a shift of all scores and the nats
+    that it loses. Both are None of a method without a likelihood of preference and propensity, and without held-out
+    rows, where a fine-tuned model has no share either.
+    """
+    interval = None
+    if share is not None and profile is not None and profile.interval is not None:
+        told = [share, *profile.interval, *(bounds or ())]
+        interval = [round(min(told), 6), round(max(told), 6)]
+    return {
+        "base_rate": share,
+        "base_rate_bounds": None if bounds is None else list(bounds),
+        "base_rate_interval": interval,
+        "level_profile": None if profile is None else [list(pair) for pair in profile.nats.items()],
     }
 
 

@@ -248,7 +248,29 @@ def _recalibrated(
     method: Method, views: Views, obs: Observations, who: Roster, ensemble: Ensemble, members: list[int]
 ) -> Ensemble:
     """Set scale and level of every head of a team on the rows that its members held out, pooled."""
-    names = tuple(ensemble.calibration.scale)
+    pooled, seen = held_out(method, views, obs, who, ensemble, members)
+    scale, shift = recalibrate(method, pooled, seen, tuple(ensemble.calibration.scale))
+    return replace(ensemble, calibration=ensemble.calibration.then(scale, shift))
+
+
+def held_out(
+    method: Method,
+    views: Views,
+    obs: Observations,
+    who: Roster,
+    ensemble: Ensemble,
+    members: Sequence[int],
+) -> tuple[dict[str, Tensor], Observations]:
+    """Logits by head [n] or [n, K] of the rows that members held out, pooled, and what the log shows of these rows.
+
+    Args:
+        method: the estimator.
+        views: features by view.
+        obs: N rows.
+        who: members, their rows and teams, as the ensemble was trained.
+        ensemble: one team, as trained.
+        members: which of the roster's members it holds, in order.
+    """
     plan = _plan(who, (0.0,), method.judges(obs))
     logits: dict[str, list[Tensor]] = {name: [] for name in ensemble.layouts}
     seen: list[Observations] = []
@@ -264,9 +286,7 @@ def _recalibrated(
             ):  # two members may hold out the same prompt: each compares within its own scores
                 own = replace(own, group_B=own.group_B * len(members) + position)
             seen.append(own)
-    pooled = {name: torch.cat(parts) for name, parts in logits.items()}
-    scale, shift = recalibrate(method, pooled, concatenate(seen), names)
-    return replace(ensemble, calibration=ensemble.calibration.then(scale, shift))
+    return {name: torch.cat(parts) for name, parts in logits.items()}, concatenate(seen)
 
 
 def _plan(who: Roster, decays: Sequence[float], judges: Tensor) -> Plan:
@@ -295,6 +315,7 @@ __all__ = [
     "Choice",
     "Roster",
     "grouped_folds",
+    "held_out",
     "passes",
     "refuse_short",
     "roster",

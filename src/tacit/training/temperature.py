@@ -160,7 +160,7 @@ def recalibrate(
     if not names:  # a constant has nothing to scale, and LBFGS takes no empty parameter
         return {}, {}
     wide = {name: value.double() for name, value in logits.items()}
-    sizes = [1 + (wide[name].shape[1] if wide[name].ndim > 1 else 1) for name in names]
+    sizes = theta_sizes(wide, names)
     theta = torch.zeros(sum(sizes), dtype=torch.float64, requires_grad=True)
     counts = method.counts(obs)
     obs = replace(obs, weight_B=counts.double())
@@ -168,10 +168,7 @@ def recalibrate(
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        trial = dict(wide)
-        for name, own in zip(names, theta.split(sizes), strict=True):
-            trial[name] = own[0].exp() * wide[name] + own[1:]  # [n] + [1], or [n, K] + [K]
-        value = (method.criterion(trial, obs) * counts).sum() + theta.square().sum() / 2
+        value = (method.criterion(moved(wide, names, theta), obs) * counts).sum() + theta.square().sum() / 2
         value = value / counts.sum().clamp(min=1)
         value.backward()
         return value
@@ -185,3 +182,16 @@ def recalibrate(
         {name: float(own[0].exp()) for name, own in parts.items()},
         {name: own[1:].float() if wide[name].ndim > 1 else float(own[1]) for name, own in parts.items()},
     )
+
+
+def theta_sizes(logits: Mapping[str, Tensor], names: tuple[str, ...]) -> list[int]:
+    """How many numbers move each head: a log-scale, and a shift per output."""
+    return [1 + (logits[name].shape[1] if logits[name].ndim > 1 else 1) for name in names]
+
+
+def moved(logits: Mapping[str, Tensor], names: tuple[str, ...], theta: Tensor) -> dict[str, Tensor]:
+    """Logits [n] or [n, K] by head after the log-scale and the shifts in `theta`, laid out as by `theta_sizes`."""
+    trial = dict(logits)
+    for name, own in zip(names, theta.split(theta_sizes(logits, names)), strict=True):
+        trial[name] = own[0].exp() * logits[name] + own[1:]  # [n] + [1], or [n, K] + [K]
+    return trial

@@ -19,6 +19,7 @@ from tacit.training.finetune.heldout import Temperature, criterion, heads_to_sca
 from tacit.training.finetune.module import FeedbackModule
 from tacit.training.finetune.side import SideFeatures
 from tacit.training.heads import Layout
+from tacit.training.profile import LevelProfile, level_profile
 
 HeldOut = tuple[dict[str, Tensor], Observations, Tensor]
 """Logits of held-out rows by head [M, n], what the log shows of them, and halves for cross-fitting."""
@@ -42,6 +43,7 @@ class FineTuned:
         criterion: held-out, per row.
         base_rate: mean probability of the held-out rows.
         open_level: between what bounds one signal leaves it; None where something else settles it.
+        profile: how sure the held-out rows make it; None without them, or without a likelihood.
         held_out: logits of the held-out rows by head [M, n] after their temperature, and what the log shows of them;
             None without such rows.
     """
@@ -60,6 +62,7 @@ class FineTuned:
     criterion: float | None
     base_rate: float | None
     open_level: tuple[float, float] | None = None
+    profile: LevelProfile | None = None
     held_out: tuple[dict[str, Tensor], Observations] | None = None
 
 
@@ -94,7 +97,7 @@ def fine_tuned(
     if hasattr(network, "merge_and_unload"):
         network = network.merge_and_unload()
     network, rows_MH = one_row(network, scale)
-    mean, std, base, bounds, held_out = 0.0, 1.0, None, None, None
+    mean, std, base, bounds, profile, held_out = 0.0, 1.0, None, None, None, None
     if held is not None:
         calibrated = {
             name: found.scale.get(name, 1.0) * value + found.shift.get(name, 0.0)
@@ -102,6 +105,8 @@ def fine_tuned(
         }
         held_out = calibrated, held[1]
         bounds = open_level(method, calibrated, held[1], exclusion=exclusion)
+        mean_member = {name: value.mean(0) for name, value in calibrated.items()}
+        profile = level_profile(method, mean_member, held[1], exclusion=exclusion)
         own_n = scale * (held[0]["reward"].mean(0) - start)  # as the head alone gives them
         mean, std = float(own_n.mean()), max(float(own_n.std(correction=0)), 1e-6)
         base = float(torch.sigmoid(own_n + level).mean())
@@ -123,6 +128,7 @@ def fine_tuned(
         criterion=judged,
         base_rate=base,
         open_level=bounds,
+        profile=profile,
         held_out=held_out,
     )
 
