@@ -348,6 +348,24 @@ def test_a_wrong_word_of_the_command_line_is_one_line(
     refused(tacit(*arguments), *words)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("log", "log.jsonl", "b.jsonl"), "'*.jsonl'; see tacit log"),
+        (("fit", "log.jsonl", "b.jsonl", "c.jsonl", *FIT), "'*.jsonl'; see tacit fit"),
+        (("score", "rm", "logs/a.csv.gz", "logs/b.csv.gz"), "'logs/*.csv.gz'; see tacit score"),
+    ],
+)
+def test_a_pattern_that_the_shell_expanded_is_told_to_stand_in_quotes(
+    tacit: Tacit, here: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    (here / "logs").mkdir()
+    for name in ("b.jsonl", "c.jsonl", "logs/b.csv.gz"):
+        (here / name).touch()
+    refused(tacit(*arguments), "a file too many", "name the folder, or a pattern in quotes", named)
+    refused(tacit("log", "log.jsonl", "copied"), "extra argument", "(copied); see tacit log --help")
+
+
 def test_tacit_alone_is_answered_with_its_help(tacit: Tacit, here: Path) -> None:
     ran = tacit()
     assert ran.status == 2 and "\n\nOptions:\n" in ran.out + ran.err

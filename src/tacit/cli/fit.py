@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 def fit(
     ctx: typer.Context,
     path: Annotated[
-        str | None, typer.Argument(metavar="LOG", help="The feedback log; may stand in --config as `log`.")
+        str | None,
+        typer.Argument(
+            metavar="LOG", help="The feedback log, as tacit log takes it; may stand in --config as `log`."
+        ),
     ] = None,
     signal: Signals = None,
     context: Context = None,

@@ -21,7 +21,7 @@ from tacit.data.fingerprint import fingerprint
 from tacit.data.messages import Message
 from tacit.data.published import interpret
 from tacit.data.quarantine import Quarantine
-from tacit.data.raw import from_arrow, from_lists
+from tacit.data.raw import Part, from_arrow, from_lists, told_place
 from tacit.data.readers import open_raw
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
@@ -37,9 +37,11 @@ class FeedbackLog:
         table: Arrow table, one row per shown response; role columns have the types that `conform` gives them.
         roles: which column means what.
         quarantine: rows that could not be used.
-        name: file or dataset, as messages call it.
-        places: int64 [N], where each row stands in that file, from 1; None counts the rows of the table.
+        name: file, folder, pattern or dataset, as messages call it.
+        places: int64 [N], where each row stands in that file, from 1; of several files, counted on from one to the
+            next (`where` names the file and the place in it). None counts the rows of the table.
         unit: what `places` count, "line" for JSONL, "row" elsewhere.
+        parts: the files, where there are several.
 
     Example:
         >>> log = FeedbackLog.from_columns(
@@ -59,6 +61,7 @@ class FeedbackLog:
     name: str = "memory"
     places: npt.NDArray[np.int64] | None = None
     unit: str = "row"
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def read(
@@ -84,10 +87,11 @@ class FeedbackLog:
         """Read a log and validate it.
 
         Args:
-            path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz), a folder
-                of Parquet files or of `Dataset.save_to_disk`, a hub id "owner/name", or a table in memory: a
-                `datasets.Dataset`, a data frame (pandas, polars) or anything else that hands out Arrow data, a
-                list of rows (mappings) or a mapping of columns.
+            path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz); several
+                of one format, as a folder, a pattern ("logs/2026-11-*.jsonl") or a list of paths; a folder of
+                `Dataset.save_to_disk`, a hub id "owner/name", "-" for JSON lines from standard input, or a table in
+                memory: a `datasets.Dataset`, a data frame (pandas, polars) or anything else that hands out Arrow
+                data, a list of rows (mappings) or a mapping of columns.
             signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set
                 knows the polarity of its own signals.
             context: columns that decide whether a user acts, and are not content.
@@ -137,7 +141,7 @@ class FeedbackLog:
         raw, roles = interpret(raw, source, signals, known, like, partly)
         raw = conform(raw, roles, max_bad)
         note_spelled_messages(raw, roles)
-        return cls(raw.table, roles, raw.quarantine, raw.name, raw.places, raw.unit)
+        return cls(raw.table, roles, raw.quarantine, raw.name, raw.places, raw.unit, raw.parts)
 
     @classmethod
     def from_columns(
@@ -167,7 +171,8 @@ class FeedbackLog:
             >>> FeedbackLog.from_columns({"prompt": ["a"], "response": ["b"]}, Roles(), "log").where(0)
             'log, row 1'
         """
-        return f"{self.name}, {self.unit} {row + 1 if self.places is None else self.places[row]}"
+        place = row + 1 if self.places is None else int(self.places[row])
+        return told_place(self.name, self.unit, self.parts, place)
 
     # ---- text
 
@@ -323,7 +328,8 @@ class FeedbackLog:
                 for signal in changes["signals"]
             )
         roles = replace(self.roles, **changes)
-        raw = replace(from_arrow(self.table, self.name), quarantine=self.quarantine, unit=self.unit)
+        raw = from_arrow(self.table, self.name)
+        raw = replace(raw, quarantine=self.quarantine, unit=self.unit, parts=self.parts)
         if self.places is not None:
             raw = replace(raw, places=self.places)
         raw = conform(raw, roles)
