@@ -65,6 +65,22 @@ def test_log_says_what_to_name_when_no_signal_is(tacit: Tacit, here: Path) -> No
     assert "--signal COLUMN" not in tacit("log", "log.jsonl", "--quiet").out
 
 
+def test_rows_logged_twice_are_told_by_log_and_beyond_one_in_a_hundred_by_fit(
+    tacit: Tacit, here: Path
+) -> None:
+    content = rows(80)
+    write(here / "twice.jsonl", [*content, *content[:2]])
+    ran = tacit("log", "twice.jsonl")
+    assert "copies           2 rows are exact copies of another (every column alike): drop" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "copies" not in tacit("log", "log.jsonl").out
+    fit = ("--signal", "copied", *SMALL, "--out")
+    assert "exact cop" not in tacit("fit", "twice.jsonl", *fit, "few").err  # 2 of 242
+    write(here / "twice.jsonl", [*content, *content[:3]])
+    ran = tacit("fit", "twice.jsonl", *fit, "many")
+    assert ran.status == 0 and "twice.jsonl: 3 rows are exact copies of another" in ran.err
+
+
 def test_log_json_is_the_summary_and_nothing_else(tacit: Tacit, here: Path) -> None:
     signals = [Signal("copied"), Signal("down", -1)]
     log = FeedbackLog.read("log.jsonl", signals=signals, context=["position", "device"])
