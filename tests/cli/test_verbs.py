@@ -431,6 +431,40 @@ def test_evaluate_against_on_the_log_of_the_fit_refits_nothing_and_says_in_sampl
     assert [row["protocol"] for row in told["rows"][2:]] == ["partly in-sample", "in-sample"]
 
 
+def test_a_model_that_is_surely_worse_ends_the_job_with_status_1_if_asked(tacit: Tacit, here: Path) -> None:
+    content = [
+        {
+            "prompt": f"p {i}",
+            "response": f"{text} {i % 9}",
+            "slot": i % 3,
+            "copied": liked,
+            "shunned": 1 - liked,
+        }
+        for i in range(150)
+        for text, liked in (("clear code", 1), ("no idea sorry", 0)) * 2
+    ]
+    write(here / "week.jsonl", content)
+    for name in ("copied", "shunned"):
+        knobs = ("--signal", name, "--context", "slot", *SMALL[:4], "--epochs", 20, "--linear", "--quiet")
+        assert tacit("fit", "week.jsonl", *knobs, "--out", f"by_{name}").status == 0
+    write(here / "audited.jsonl", [row | {"rating": row["copied"]} for row in content[:80]])
+    worse = ("by_shunned", "audited.jsonl", "--gold", "rating", "--against", "by_copied", "--quiet")
+    better = ("by_copied", "audited.jsonl", "--gold", "rating", "--against", "by_shunned", "--quiet")
+    for form in ((), ("--json",)):
+        plain = tacit("evaluate", *worse, *form)
+        ran = tacit("evaluate", *worse, *form, "--fail-if-worse")
+        assert (plain.status, plain.err, ran.status, ran.out) == (0, "", 1, plain.out)
+        assert ran.err.startswith(
+            "tacit: implicit_rm (by_shunned) is worse than implicit_rm (by_copied) by within-"
+        )
+        assert "Brier .9" in ran.err and ran.err.count("\n") == 1
+        ran = tacit("evaluate", *better, *form, "--fail-if-worse")
+        assert (ran.status, ran.err) == (0, "")
+    assert "auroc" in plain.json["worse"] and ran.json["worse"] == []
+    ran = tacit("evaluate", "by_copied", "audited.jsonl", "--gold", "rating", "--fail-if-worse")
+    assert ran.status == 2 and "--fail-if-worse compares with another model, expected --against" in ran.err
+
+
 def test_version_and_help_answer(tacit: Tacit) -> None:
     assert tacit("--version").out.startswith("tacit ")
     for verb in ("demo", "fit", "score", "evaluate", "log"):
