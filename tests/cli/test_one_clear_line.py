@@ -207,10 +207,18 @@ def test_a_wrong_fit_is_one_line_and_leaves_no_trace(tacit: Tacit, here: Path, c
         ("members: 0\n", ("run.yaml", "members is 0", "1 or more")),
         ("seed: -3\n", ("run.yaml", "seed is -3", "0 or more")),
         (f"seed: {2**32}\n", ("run.yaml", "seed is 4294967296", "4294967295 or less")),
+        ("epoch: 3\n", ("run.yaml", "unknown option 'epoch'; did you mean 'epochs'?; expected some of")),
+        (
+            "method: implict_rm\nsignal: copied\n",
+            ("unknown method 'implict_rm'; did you mean 'implicit_rm'?;",),
+        ),
         ("members: true\n", ("run.yaml", "members is True")),
         ("signal: {copied: 1}\n", ("run.yaml", "signal", "unknown field 'copied'", "expected name: COLUMN")),
         ("signal: [copied, 3]\n", ("run.yaml", "signal is ['copied', 3]", "list of column names")),
-        ("signal: [{name: copied, polarty: 1}]\n", ("run.yaml", "unknown field 'polarty'", "exposure")),
+        (
+            "signal: [{name: copied, polarty: 1}]\n",
+            ("run.yaml", "unknown field 'polarty'; did you mean 'polarity'?", "exposure"),
+        ),
         ("signal: {polarity: negative}\n", ("run.yaml", "name is None", "expected name: COLUMN")),
         (
             "signal: {name: copied, polarity: bad}\n",

@@ -26,7 +26,7 @@ from tacit.data.readers import open_raw
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 from tacit.data.texts import as_messages, is_chat, prompt_text, response_text
-from tacit.errors import ConfigError, DataError
+from tacit.errors import ConfigError, DataError, did_you_mean, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +114,13 @@ class FeedbackLog:
 
         Raises:
             DataError: one line naming the file, the row or column, what was found and what was expected.
-            ConfigError: a signal that is neither a name nor a `Signal`, or `max_bad` below 0.
+            ConfigError: a signal that is neither a name nor a `Signal`, context that is no names, or `max_bad` below 0.
         """
         if max_bad is not None and max_bad < 0:
             raise ConfigError(f"max_bad is {max_bad}, expected 0 or more, or None for no limit")
         raw = open_raw(path_or_dataset)
         given = {
-            "context": (context,)
-            if isinstance(context, str)
-            else None
-            if context is None
-            else tuple(context),
+            "context": None if context is None else _listed("context", context),
             "gold": gold,
             "prompt": prompt,
             "response": response,
@@ -136,8 +132,7 @@ class FeedbackLog:
             "policy": policy,
         }
         known = {part: column for part, column in given.items() if column is not None}
-        # One name is a list of one, not of its letters.
-        signals = [signals] if isinstance(signals, str | Signal) else signals
+        signals = None if signals is None else _listed("signals", signals)
         raw, roles = interpret(raw, source, signals, known, like, partly)
         raw = conform(raw, roles, max_bad)
         note_spelled_messages(raw, roles)
@@ -203,7 +198,10 @@ class FeedbackLog:
 
     def _column(self, name: str) -> Any:
         if name not in self.table.column_names:
-            raise DataError(f"{self.name}: no column {name!r}; columns: {', '.join(self.table.column_names)}")
+            names = self.table.column_names
+            raise DataError(
+                f"{self.name}: no column {name!r}{did_you_mean(name, names)}; columns: {', '.join(names)}"
+            )
         return self.table.column(name)
 
     # ---- groups
@@ -321,7 +319,7 @@ class FeedbackLog:
         """
         for part in ("signals", "context"):
             if part in changes:
-                changes[part] = tuple(changes[part])
+                changes[part] = _listed(part, changes[part])
         if "signals" in changes:
             changes["signals"] = tuple(
                 signal if isinstance(signal, Signal) else Signal.parse(signal)
@@ -343,3 +341,19 @@ class FeedbackLog:
     def is_chat(self) -> bool:
         """Whether prompts are conversations rather than plain text."""
         return is_chat(self.table.schema.field(self.roles.prompt).type)
+
+
+def _listed(part: str, value: Any) -> tuple[Any, ...]:
+    """Columns of a part that may have several; one name is a list of one, not of its letters.
+
+    Raises:
+        ConfigError: neither a name nor several.
+    """
+    if isinstance(value, str | Signal):
+        return (value,)
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        example = "copied" if part == "signals" else "slot"
+        raise ConfigError(
+            f"{part} is {shown(value)}, expected names of columns, such as {part}=['{example}']"
+        )
+    return tuple(value)

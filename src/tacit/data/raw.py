@@ -5,7 +5,6 @@ Readers fill a `RawTable`, published sets reshape it, `conform` turns it into th
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 from bisect import bisect_left
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit.data.quarantine import Quarantine
-from tacit.errors import DataError
+from tacit.errors import DataError, did_you_mean
 
 logger = logging.getLogger("tacit")
 
@@ -281,13 +280,6 @@ def _encodes(value: Any) -> bool:
     return True
 
 
-def _near(column: str, available: Sequence[str]) -> list[str]:
-    """Two columns at most that may have been meant: misspelt, or written short ("thumb" for "thumbs_down")."""
-    alike = difflib.get_close_matches(column, available, n=2, cutoff=0.65)
-    short = [name for name in available if len(column) >= 3 and column.lower() in name.lower()]
-    return list(dict.fromkeys([*alike, *short]))[:2]
-
-
 def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option: bool = False) -> None:
     """Refuse a log that lacks one of the (column, part) in `wanted`.
 
@@ -303,9 +295,13 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option:
     for column, part in wanted:
         if column in available:
             continue
-        near = _near(column, available)
-        hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
-        if column in raw.index:
+        hint = did_you_mean(column, available)
+        name, _, meaning = column.rpartition(":")
+        if part == "signal" and meaning in ("positive", "negative", "explicit") and name in available:
+            hint = (
+                f"; Signal takes the column's name alone: write Signal.parse({column!r}), or the text itself"
+            )
+        elif column in raw.index:
             hint = "; it is in the frame's index: read frame.reset_index()"
         elif by_option and column == part:  # a default that nobody wrote
             hint += f"; name yours: --{part} COLUMN, in Python {part}=COLUMN"
