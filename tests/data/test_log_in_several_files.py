@@ -191,6 +191,20 @@ def test_files_that_make_no_log_give_one_line(tmp_path: Path) -> None:
         FeedbackLog.read(tmp_path / "*.jsonl")
 
 
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv"])
+def test_a_day_without_a_byte_holds_no_row(tmp_path: Path, form: str) -> None:
+    days(tmp_path, form)
+    (tmp_path / f"2026-10-31.{form}").touch()
+    assert FeedbackLog.read(tmp_path, **ROLES).where(3).startswith(f"{tmp_path}/2026-11-02.{form}, ")
+
+
+def test_roles_given_later_are_refused_by_file_and_place_too(tmp_path: Path) -> None:
+    written(tmp_path / "a.jsonl", ROWS[:1])
+    written(tmp_path / "b.jsonl", [ROWS[1] | {"stars": 4}])
+    with pytest.raises(DataError, match=r"b\.jsonl, line 1: column 'stars' \(signal\) holds 4"):
+        FeedbackLog.read(tmp_path).with_roles(signals=["stars"])
+
+
 def test_a_home_in_quotes_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     days(tmp_path / "logs", "jsonl")
