@@ -100,9 +100,8 @@ def read_several(files: Sequence[Path], name: str, base: Path | None) -> RawTabl
         DataError: files of two formats, one that cannot be read, or columns whose types do not fit.
     """
     _refuse_formats(files, name)
-    files = [
-        file for file in files if kind_of(file) == "parquet" or file.stat().st_size
-    ]  # a day without events
+    # Without a byte: a day on which nothing happened.
+    files = [file for file in files if kind_of(file) == "parquet" or file.stat().st_size]
     if not files:
         return RawTable(pa.table({}), name, np.zeros(0, dtype=np.int64))
     text = kind_of(files[0]) == "csv"
