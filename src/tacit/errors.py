@@ -5,6 +5,9 @@ A message names the file, row or column, what was found, what was expected and h
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class TacitError(Exception):
     """Base of every error that the user, not the program, has to mend."""
@@ -32,6 +35,22 @@ class ModelError(TacitError):
 
 class IdentificationWarning(UserWarning):
     """The fit will run, but the data cannot tell part of what is asked."""
+
+
+def did_you_mean(found: object, known: Iterable[str]) -> str:
+    """What follows a name that nobody has: two names at most that are like it, or for which it is short; else nothing.
+
+    Example:
+        >>> did_you_mean("implict_rm", ["implicit_rm", "naive"]), did_you_mean("magic", ["implicit_rm", "naive"])
+        ("; did you mean 'implicit_rm'?", '')
+        >>> did_you_mean("thumb", ["position", "thumbs_down"])
+        "; did you mean 'thumbs_down'?"
+    """
+    name, names = str(found), list(known)
+    alike = difflib.get_close_matches(name, names, n=2, cutoff=0.65)
+    short = [one for one in names if len(name) >= 3 and name.lower() in one.lower()]
+    near = list(dict.fromkeys([*alike, *short]))[:2]
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def shown(value: object) -> str:

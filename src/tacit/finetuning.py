@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog, KnownPairs
-from tacit.errors import ConfigError, IdentificationWarning, shown
+from tacit.errors import ConfigError, IdentificationWarning, did_you_mean, shown
 from tacit.extras import require
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare, prepare_log
@@ -296,8 +296,9 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
     given.setdefault("output_dir", "tmp_trainer")
     unknown = given.keys() - FeedbackRewardConfig.__dataclass_fields__.keys()
     if unknown:
+        first, known = sorted(unknown)[0], list(FeedbackRewardConfig.__dataclass_fields__)
         raise ConfigError(
-            f"args: unknown knob {sorted(unknown)[0]!r}; expected those of FeedbackRewardConfig or of "
+            f"args: unknown knob {first!r}{did_you_mean(first, known)}; expected those of FeedbackRewardConfig or of "
             "transformers.TrainingArguments"
         )
     try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, did_you_mean
 
 
 class Settings(BaseModel):
@@ -35,18 +36,19 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(loaded)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {told(error)}") from None
+            raise ConfigError(f"{path}: {told(error, list(cls.model_fields))}") from None
 
 
-def told(error: ValidationError) -> str:
-    """The first complaint of pydantic, in one line."""
+def told(error: ValidationError, known: Sequence[str] = ()) -> str:
+    """The first complaint of pydantic, in one line; `known` are the options that there are."""
     found = error.errors(include_url=False)
     first = found[0]
     where = ".".join(str(part) for part in first["loc"])
     message = " ".join(str(first["msg"]).removeprefix("Value error, ").split())
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if first["type"] in ("extra_forbidden", "missing"):
-        what = "no such option" if first["type"] == "extra_forbidden" else "is missing"
+        near = did_you_mean(where, known) if len(first["loc"]) == 1 else ""
+        what = f"no such option{near}" if first["type"] == "extra_forbidden" else "is missing"
         return f"{where}: {what}{more}"
     given = "" if first["type"] == "value_error" else f", found {first['input']!r}"
     return f"{where + ': ' if where else ''}{message}{given}{more}"

@@ -170,7 +170,10 @@ def test_rows_that_could_not_be_used_are_counted(tacit: Tacit, here: Path, own: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--methods", "nave", "--limit", 6), ("unknown contender 'nave'", "naive")),
+        (
+            ("--methods", "nave", "--limit", 6),
+            ("unknown contender 'nave'; did you mean 'naive'", "expected one of"),
+        ),
         (("--data", "truthfulqa"), ("truthfulqa/finetune_truth.jsonl", "TACIT_DATA")),
         (("--data", "demo", "--data", "demo"), ("--data is given 2 times",)),
         (("--suite", "real", "--protocol", "oracle"), ("the real suite is honest only",)),

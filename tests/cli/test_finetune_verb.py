@@ -70,7 +70,7 @@ def test_the_laptop_recipes_make_a_model_that_scores_and_is_judged_and_a_policy_
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("metod: naive", "metod: no such option"),
+        ("metod: naive", "metod: no such option; did you mean 'method'?"),
         ("training: {seed: 3}", "training.seed is set by tacit"),
         ("training: {no_such: 3}", "no_such"),
         ("lora: {r: 0}", "lora.r"),

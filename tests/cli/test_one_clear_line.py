@@ -207,10 +207,18 @@ def test_a_wrong_fit_is_one_line_and_leaves_no_trace(tacit: Tacit, here: Path, c
         ("members: 0\n", ("run.yaml", "members is 0", "1 or more")),
         ("seed: -3\n", ("run.yaml", "seed is -3", "0 or more")),
         (f"seed: {2**32}\n", ("run.yaml", "seed is 4294967296", "4294967295 or less")),
+        ("epoch: 3\n", ("run.yaml", "unknown option 'epoch'; did you mean 'epochs'?; expected some of")),
+        (
+            "method: implict_rm\nsignal: copied\n",
+            ("unknown method 'implict_rm'; did you mean 'implicit_rm'?;",),
+        ),
         ("members: true\n", ("run.yaml", "members is True")),
         ("signal: {copied: 1}\n", ("run.yaml", "signal", "unknown field 'copied'", "expected name: COLUMN")),
         ("signal: [copied, 3]\n", ("run.yaml", "signal is ['copied', 3]", "list of column names")),
-        ("signal: [{name: copied, polarty: 1}]\n", ("run.yaml", "unknown field 'polarty'", "exposure")),
+        (
+            "signal: [{name: copied, polarty: 1}]\n",
+            ("run.yaml", "unknown field 'polarty'; did you mean 'polarity'?", "exposure"),
+        ),
         ("signal: {polarity: negative}\n", ("run.yaml", "name is None", "expected name: COLUMN")),
         (
             "signal: {name: copied, polarity: bad}\n",
@@ -346,6 +354,24 @@ def test_a_wrong_word_of_the_command_line_is_one_line(
     tacit: Tacit, here: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     refused(tacit(*arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("log", "log.jsonl", "b.jsonl"), "'*.jsonl'; see tacit log"),
+        (("fit", "log.jsonl", "b.jsonl", "c.jsonl", *FIT), "'*.jsonl'; see tacit fit"),
+        (("score", "rm", "logs/a.csv.gz", "logs/b.csv.gz"), "'logs/*.csv.gz'; see tacit score"),
+    ],
+)
+def test_a_pattern_that_the_shell_expanded_is_told_to_stand_in_quotes(
+    tacit: Tacit, here: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    (here / "logs").mkdir()
+    for name in ("b.jsonl", "c.jsonl", "logs/b.csv.gz"):
+        (here / name).touch()
+    refused(tacit(*arguments), "a file too many", "name the folder, or a pattern in quotes", named)
+    refused(tacit("log", "log.jsonl", "copied"), "extra argument", "(copied); see tacit log --help")
 
 
 def test_tacit_alone_is_answered_with_its_help(tacit: Tacit, here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command_line import SMALL, Ran, Tacit, write
+from command_line import SMALL, Ran, Tacit, rows, write
 
 from tacit import RewardModel
 
@@ -265,3 +266,28 @@ def test_a_set_whose_responses_lie_within_its_rows_is_written_as_read(
     write(here / "uf.jsonl", [row, row])
     assert tacit("score", fitted, "uf.jsonl", "--source", "ultrafeedback", "--out", "a.jsonl").status == 0
     assert [line["response"] for line in lines("a.jsonl")] == ["four", "four"]
+
+
+def test_a_pattern_is_scored_as_one_file_and_never_added_to(tacit: Tacit, here: Path, fitted: Path) -> None:
+    content = rows(4)
+    write(here / "day-1.jsonl", [*content[:5], {"prompt": "of no use"}])
+    write(here / "day-2.jsonl", content[5:])
+    ran = tacit("score", fitted, "day-*.jsonl", "--out", "scores.jsonl", "--max-bad", 1)
+    assert ran.status == 0 and "day-1.jsonl row 6" in ran.err
+    written = lines("scores.jsonl")
+    assert [row["prompt"] for row in written] == [
+        row["prompt"] for row in (*content[:5], {"prompt": "of no use"}, *content[5:])
+    ]
+    assert [i for i, row in enumerate(written) if row["reward"] is None] == [5]
+    ran = tacit("score", fitted, "day-*.jsonl", "--out", "day-3.jsonl")
+    refused(ran, "--out day-3.jsonl lies where the input is read")
+
+
+def test_standard_input_is_scored_and_written_beside(
+    tacit: Tacit, here: Path, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"{\n" + (here / "log.jsonl").read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    ran = tacit("score", fitted, "-", "--out", "scores.jsonl", "--max-bad", 1)
+    assert ran.status == 0 and "standard input row 1" in ran.err and "1 without a score" in ran.out
+    assert len(lines("scores.jsonl")) == 1 + len(rows())

@@ -65,6 +65,22 @@ def test_log_says_what_to_name_when_no_signal_is(tacit: Tacit, here: Path) -> No
     assert "--signal COLUMN" not in tacit("log", "log.jsonl", "--quiet").out
 
 
+def test_rows_logged_twice_are_told_by_log_and_beyond_one_in_a_hundred_by_fit(
+    tacit: Tacit, here: Path
+) -> None:
+    content = rows(80)
+    write(here / "twice.jsonl", [*content, *content[:2]])
+    ran = tacit("log", "twice.jsonl")
+    assert "copies           2 rows are exact copies of another (every column alike): drop" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "copies" not in tacit("log", "log.jsonl").out
+    fit = ("--signal", "copied", *SMALL, "--out")
+    assert "exact cop" not in tacit("fit", "twice.jsonl", *fit, "few").err  # 2 of 242
+    write(here / "twice.jsonl", [*content, *content[:3]])
+    ran = tacit("fit", "twice.jsonl", *fit, "many")
+    assert ran.status == 0 and "twice.jsonl: 3 rows are exact copies of another" in ran.err
+
+
 def test_log_json_is_the_summary_and_nothing_else(tacit: Tacit, here: Path) -> None:
     signals = [Signal("copied"), Signal("down", -1)]
     log = FeedbackLog.read("log.jsonl", signals=signals, context=["position", "device"])
@@ -413,6 +429,40 @@ def test_evaluate_against_on_the_log_of_the_fit_refits_nothing_and_says_in_sampl
     told = tacit("evaluate", weeks[0], "log.jsonl", "--against", weeks[1], "--gold", "rating", "--json").json
     assert told["folds"] == 0
     assert [row["protocol"] for row in told["rows"][2:]] == ["partly in-sample", "in-sample"]
+
+
+def test_a_model_that_is_surely_worse_ends_the_job_with_status_1_if_asked(tacit: Tacit, here: Path) -> None:
+    content = [
+        {
+            "prompt": f"p {i}",
+            "response": f"{text} {i % 9}",
+            "slot": i % 3,
+            "copied": liked,
+            "shunned": 1 - liked,
+        }
+        for i in range(150)
+        for text, liked in (("clear code", 1), ("no idea sorry", 0)) * 2
+    ]
+    write(here / "week.jsonl", content)
+    for name in ("copied", "shunned"):
+        knobs = ("--signal", name, "--context", "slot", *SMALL[:4], "--epochs", 20, "--linear", "--quiet")
+        assert tacit("fit", "week.jsonl", *knobs, "--out", f"by_{name}").status == 0
+    write(here / "audited.jsonl", [row | {"rating": row["copied"]} for row in content[:80]])
+    worse = ("by_shunned", "audited.jsonl", "--gold", "rating", "--against", "by_copied", "--quiet")
+    better = ("by_copied", "audited.jsonl", "--gold", "rating", "--against", "by_shunned", "--quiet")
+    for form in ((), ("--json",)):
+        plain = tacit("evaluate", *worse, *form)
+        ran = tacit("evaluate", *worse, *form, "--fail-if-worse")
+        assert (plain.status, plain.err, ran.status, ran.out) == (0, "", 1, plain.out)
+        assert ran.err.startswith(
+            "tacit: implicit_rm (by_shunned) is worse than implicit_rm (by_copied) by within-"
+        )
+        assert "Brier .9" in ran.err and ran.err.count("\n") == 1
+        ran = tacit("evaluate", *better, *form, "--fail-if-worse")
+        assert (ran.status, ran.err) == (0, "")
+    assert "auroc" in plain.json["worse"] and ran.json["worse"] == []
+    ran = tacit("evaluate", "by_copied", "audited.jsonl", "--gold", "rating", "--fail-if-worse")
+    assert ran.status == 2 and "--fail-if-worse compares with another model, expected --against" in ran.err
 
 
 def test_version_and_help_answer(tacit: Tacit) -> None:

@@ -265,7 +265,9 @@ def test_a_forced_source_is_checked_and_plain_switches_detection_off(tmp_path: P
     assert len(FeedbackLog.read(path, prompt="text", response="lang")) == len(TREE)
     with pytest.raises(DataError, match="not RealHumanEval chat: columns are message_id"):
         FeedbackLog.read(path, source="realhumaneval")
-    with pytest.raises(ConfigError, match="unknown source 'oast'; expected auto, plain, oasst1"):
+    with pytest.raises(
+        ConfigError, match=r"unknown source 'oast'; did you mean 'oasst1'\?; expected auto, plain"
+    ):
         FeedbackLog.read(path, source="oast")
 
 

@@ -513,3 +513,35 @@ def test_the_repr_counts_the_rows_in_quarantine() -> None:
     rows = [{"prompt": "p", "response": "r"}, {"prompt": "p"}, {"response": "r"}]
     assert repr(FeedbackLog.read(rows)) == "FeedbackLog('rows', rows=1, quarantined=2, signals: none)"
     assert repr(FeedbackLog.read(rows[:1])) == "FeedbackLog('rows', rows=1, signals: none)"
+
+
+@pytest.mark.parametrize("value", [7, b"slot"])
+def test_a_part_of_several_columns_that_is_no_names_is_one_line(value: Any) -> None:
+    rows = [{"prompt": "p", "response": "r", "copied": 1, "slot": 0}]
+    log = FeedbackLog.read(rows, signals="copied")
+    for part in ("context", "signals"):
+        with pytest.raises(
+            ConfigError, match=rf"^{part} is .* expected names of columns, such as {part}=\['"
+        ):
+            FeedbackLog.read(rows, **{part: value})
+        with pytest.raises(ConfigError, match=rf"^{part} is .* expected names of columns"):
+            log.with_roles(**{part: value})
+    assert log.with_roles(context="slot").roles.context == ("slot",)
+    assert log.with_roles(signals="copied:negative").roles.signals == (Signal("copied", -1),)
+
+
+def test_a_signal_that_spells_its_polarity_in_its_name_is_told_how_to_write_it() -> None:
+    rows = [{"prompt": "p", "response": "r", "copied": 1}]
+    assert FeedbackLog.read(rows, signals=["copied:negative"]).roles.signals == (Signal("copied", -1),)
+    with pytest.raises(
+        DataError, match=r"no column 'copied:negative' .*Signal\.parse\('copied:negative'\), or the text"
+    ):
+        FeedbackLog.read(rows, signals=[Signal("copied:negative")])
+    named = [{"prompt": "p", "response": "r", "copied:negative": 1}]
+    assert FeedbackLog.read(named, signals=[Signal("copied:negative")]).signal_matrix()[0].tolist() == [[1]]
+
+
+def test_a_column_asked_for_by_a_slip_is_told_its_name() -> None:
+    log = FeedbackLog.read([{"prompt": "p", "response": "r"}])
+    with pytest.raises(DataError, match=r"no column 'respons'; did you mean 'response'\?; columns: prompt"):
+        log.column("respons")

@@ -119,7 +119,7 @@ def test_the_table_of_a_real_log_has_intervals_protocols_and_hashes(
 
 
 def test_an_unknown_method_and_a_log_without_signals_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^unknown method 'nave'; expected one of") as caught:
+    with pytest.raises(ConfigError, match=r"^unknown method 'nave'; did you mean 'naive'") as caught:
         run(thumbs(), tmp_path, "nave")
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="no signal is named"):

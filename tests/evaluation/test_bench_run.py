@@ -233,10 +233,15 @@ def test_a_fit_that_is_refused_does_not_end_the_run(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_one_line_that_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"^unknown contender 'nave'; expected one of .*naive.*random"
+        ConfigError,
+        match=r"^unknown contender 'nave'; did you mean 'naive'.*; expected one of .*naive.*random",
     ) as caught:
         run("implicit", tmp_path, methods=("nave",))
     assert "\n" not in str(caught.value)
+    with pytest.raises(
+        ConfigError, match=r"^unknown suite 'implict'; did you mean 'implicit'\?; expected one of"
+    ):
+        run("implict", tmp_path)
     assert not list(tmp_path.iterdir())
 
 

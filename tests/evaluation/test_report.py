@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tacit import RewardModel, Signal, fit
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
 from tacit.evaluation.as_it_is import Overlap
+from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
@@ -482,6 +484,24 @@ def test_without_gold_models_of_other_signals_are_not_compared() -> None:
     assert "log_likelihood" not in row_of(found, "latent_ml").metrics | found.differences()["latent_ml"]
     with pytest.raises(ConfigError, match=r"nothing to judge nnpu by: it gives no likelihood .*--rank$"):
         beside(log_of(other_columns()), older("nnpu"))
+
+
+def test_a_model_is_worse_where_the_whole_interval_lies_on_the_wrong_side() -> None:
+    gains = {
+        "auroc": Interval(-0.2, -0.3, -0.1),
+        "spearman": Interval(-0.2, -0.3, 0.0),
+        "brier": Interval(0.2, 0.1, 0.3),  # more errors
+        "ece": Interval(0.9, math.nan, math.nan),  # has no interval
+        "log_likelihood": Interval(0.2, 0.1, 0.3),
+    }
+    row = Row(NEW, "honest", {}, {OLD: gains, "constant": {"auroc": Interval(-1, -1, -1)}})
+    found = Evaluation(NEW, "", "", [row], [], 0, OLD)
+    assert list(found.worse()) == found.to_json()["worse"] == ["auroc", "brier"]
+    better = {name: Interval(-gain.value, -gain.high, -gain.low) for name, gain in gains.items()}
+    turned = replace(found, rows=[replace(row, against={OLD: better})])
+    assert list(turned.worse()) == ["log_likelihood"]
+    alone = replace(found, against=None)
+    assert alone.worse() == {} and "worse" not in alone.to_json()
 
 
 def test_a_comparison_is_json_that_names_both_models() -> None:

@@ -41,7 +41,7 @@ class Unused(HashingEncoder):
         (
             LOG,
             {"config": {"members": 2, "epochs": 3}},
-            "config: unknown knob 'epochs', expected some of members",
+            r"config: unknown knob 'epochs'; did you mean 'max_epochs'\?; expected some of members",
         ),
         (LOG, {"config": {"members": "many"}}, "config: members is 'many' .str., expected: "),
         (LOG, {"config": {"seed": -1}}, "config: seed is -1 .int., expected: input should be greater than"),

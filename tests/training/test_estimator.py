@@ -361,7 +361,11 @@ def test_an_outside_score_of_exposure_moves_recrec_f_and_is_a_probability() -> N
     [
         ("naive", QUICK, "method is 'naive' .str., expected an estimator"),
         (Naive, QUICK, r"method is the class Naive, expected one of it: Naive\(\)"),
-        (Naive(), {"member": 2}, "config: unknown knob 'member', expected some of members, hidden"),
+        (
+            Naive(),
+            {"member": 2},
+            r"config: unknown knob 'member'; did you mean 'members'\?; expected some of members",
+        ),
         (Naive(), QUICK.model_copy(update={"members": 0}), "config: members is 0 .int., expected"),
         (Naive(), 3, "config is 3 .int., expected a TrainingConfig or a mapping"),
         (PromptOnly(), QUICK, "prompt_only: there are no 'prompt' features here, .* arrays never do"),

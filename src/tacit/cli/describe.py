@@ -66,8 +66,16 @@ def _facts(summary: LogSummary) -> Iterator[str]:
         facts.append(("users", f"{summary.users.users:,}, the busiest has {_share(most)} of the rows"))
     for reason, count in summary.quarantine.items():
         facts.append(("left out", f"{count:,} {'row' if count == 1 else 'rows'}: {reason}"))
+    if summary.copies:
+        facts.append(("copies", told_copies(summary.copies)))
     for name, value in facts:
         yield from textwrap.wrap(f"  {name:<17}{value}", _WIDTH, subsequent_indent=" " * 19)
+
+
+def told_copies(copies: int) -> str:
+    """What rows may be that stand in the log twice; none is dropped, because two users may have done the same."""
+    rows = "1 row is an exact copy" if copies == 1 else f"{copies:,} rows are exact copies"
+    return f"{rows} of another (every column alike): drop them if your pipeline logged an event twice"
 
 
 def _signals(summary: LogSummary) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,7 @@ from tacit.cli.options import (
 
 if TYPE_CHECKING:
     from tacit.data import Roles
+    from tacit.evaluation.report import Evaluation
     from tacit.model import FittedScorer
 
 
@@ -53,6 +55,12 @@ def evaluate(
         Path | None,
         typer.Option(metavar="MODEL", help="Another model, last week's say: both are scored as they are."),
     ] = None,
+    fail_if_worse: Annotated[
+        bool,
+        typer.Option(
+            "--fail-if-worse", help="Status 1 where the model is surely worse than --against by some metric."
+        ),
+    ] = False,
     by: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Column that folds keep together; default session, user, prompt."),
@@ -75,10 +83,13 @@ def evaluate(
     """Judge a model by trusted labels, ranks, or the likelihood of held-out signals."""
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
-    from tacit.cli.render import number, print_json, print_table, with_interval
+    from tacit.cli.render import print_json
+    from tacit.errors import ConfigError
     from tacit.evaluation.report import evaluate_model
     from tacit.model import RewardModel, load_model
 
+    if fail_if_worse and against is None:
+        raise ConfigError("--fail-if-worse compares with another model, expected --against MODEL")
     names = _names(model, against)
     rm = load_model(model)
     other = None if against is None else load_model(against)
@@ -113,7 +124,16 @@ def evaluate(
     )
     if json:
         print_json(result.to_json())
-        return
+    else:
+        _print(result)
+    if fail_if_worse and result.worse():
+        print(_verdict(result), file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _print(result: Evaluation) -> None:
+    from tacit.cli.render import number, print_table, with_interval
+
     shown = [name for name in _TITLES if any(name in row.metrics for row in result.rows)]
     print_table(
         result.title,
@@ -152,6 +172,17 @@ def evaluate(
                 for p in result.policies
             ],
         )
+
+
+def _verdict(result: Evaluation) -> str:
+    """One line: by which metrics the model is worse, and by how much."""
+    from tacit.cli.render import printable, with_interval
+
+    told = (f"{_TITLES[name]} {with_interval(gain)}" for name, gain in result.worse().items())
+    line = (
+        f"{result.main} is worse than {result.against} by {', '.join(told)}: differences with 95 % intervals"
+    )
+    return f"tacit: {printable(' '.join(line.split()))}"
 
 
 def _names(model: Path, against: Path | None) -> tuple[str, str]:

@@ -31,10 +31,17 @@ if TYPE_CHECKING:
     from tacit.model import RewardModel
 
 
+_MANY_COPIES = 0.01
+"""Share of rows beyond which copies are worth a note."""
+
+
 def fit(
     ctx: typer.Context,
     path: Annotated[
-        str | None, typer.Argument(metavar="LOG", help="The feedback log; may stand in --config as `log`.")
+        str | None,
+        typer.Argument(
+            metavar="LOG", help="The feedback log, as tacit log takes it; may stand in --config as `log`."
+        ),
     ] = None,
     signal: Signals = None,
     context: Context = None,
@@ -147,6 +154,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     except DegenerateDataError as error:
         names = ", ".join(signal.name for signal in log.roles.signals)
         raise DegenerateDataError(f"{log.name}, signal {names or 'none'}: {error}") from None
+    _note_copies(log)
     notes.release()
     model = fit_model(
         used,
@@ -163,6 +171,17 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     model.save(folder)
     _tidy(folder)
     return model, folder
+
+
+def _note_copies(log: FeedbackLog) -> None:
+    """Each copy of a row counts as evidence: say so when they are more than can pass for chance."""
+    from tacit.cli import notes
+    from tacit.cli.describe import told_copies
+    from tacit.data.copies import count_copies
+
+    copies = count_copies(log.table)
+    if copies > _MANY_COPIES * len(log):
+        notes.say(f"{log.name}: {told_copies(copies)}; each counts as evidence")
 
 
 def _partial(folder: Path) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -114,7 +116,23 @@ def _refuse_usage(error: Any) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     path = error.ctx.command_path if error.ctx is not None else "tacit"
-    _fail(f"{error.format_message().rstrip('.')}; see {path} --help")
+    message = error.format_message().rstrip(".")
+    _fail(f"{_too_many_files(message) or message}; see {path} --help")
+
+
+def _too_many_files(message: str) -> str:
+    """What to write instead, where a shell has turned a pattern into many arguments."""
+    found = re.search(r"unexpected extra argument\S* \((\S+)", message)
+    if found is None:
+        return ""
+    file = Path(found[1].rstrip(")"))
+    if not file.exists():
+        return ""
+    ending = "".join(file.suffixes[-2:] if file.suffix == ".gz" else [file.suffix])
+    return (
+        f"{file} is a file too many: a log is one argument; of several files name the folder, or a pattern in quotes: "
+        f"'{file.parent / '*'}{ending}'"
+    )
 
 
 def _fail(message: str) -> NoReturn:

@@ -13,6 +13,7 @@ from tacit.errors import ConfigError
 
 if TYPE_CHECKING:
     from tacit.data import FeedbackLog, Roles, Signal
+    from tacit.data.raw import RawTable
     from tacit.features import EmbeddingStore
 
 LARGEST_SEED = 2**32 - 1
@@ -22,7 +23,8 @@ LogPath = Annotated[
     str,
     typer.Argument(
         metavar="LOG",
-        help="A .jsonl, .json, .parquet or .csv file, a folder of Parquet or of save_to_disk, or a hub id owner/name.",
+        help="A .jsonl, .json, .parquet or .csv file; a folder of them, or a pattern in quotes, 'logs/*.jsonl'; a "
+        "folder of save_to_disk; a hub id owner/name; or - for JSON lines from standard input.",
     ),
 ]
 Signals = Annotated[
@@ -76,7 +78,7 @@ Cache = Annotated[
 
 
 def read_log(
-    path: str,
+    path: str | RawTable,
     *,
     signals: Sequence[str | Signal] | None = None,
     context: list[str] | None = None,
@@ -95,7 +97,7 @@ def read_log(
 ) -> FeedbackLog:
     """Read a log; what had to be left out waits as a note (see `notes.release`).
 
-    `like` and `partly` are those of `FeedbackLog.read`.
+    `path` may be what `open_raw` read; `like` and `partly` are those of `FeedbackLog.read`.
 
     Raises:
         ConfigError: one column given twice to a repeatable option.

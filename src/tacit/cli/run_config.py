@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tacit.cli.options import LARGEST_SEED
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from tacit.data import Signal
@@ -57,7 +57,8 @@ def _read(config: Path, allowed: set[str]) -> dict[str, Any]:
         name = str(key).replace("-", "_")
         if name not in allowed:
             raise ConfigError(
-                f"{config}: unknown option {key!r}; expected some of {', '.join(sorted(allowed))}"
+                f"{config}: unknown option {key!r}{did_you_mean(name, sorted(allowed))}; expected some of "
+                f"{', '.join(sorted(allowed))}"
             )
         if value is not None:  # `gold:` and nothing behind it leaves the default
             result[name] = _typed(config, name, value)

@@ -21,7 +21,13 @@ def score(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A folder written by tacit fit or tacit finetune.")
     ],
-    pairs: Annotated[str, typer.Argument(metavar="PAIRS", help="A file with prompt and response columns.")],
+    pairs: Annotated[
+        str,
+        typer.Argument(
+            metavar="PAIRS",
+            help="A log, or any file, folder or pattern with prompt and response columns; - as there.",
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -43,13 +49,15 @@ def score(
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import print_json
     from tacit.data.input_rows import InputRows
+    from tacit.data.readers import STANDARD_INPUT, open_raw
     from tacit.model import load_model
 
     if out is not None:
         _refuse_place(out, pairs)
     rm = load_model(model)
-    log = read_log(pairs, prompt=prompt, response=response, source=source, max_bad=max_bad)
-    rows = InputRows.of(log, pairs) if out is not None or log.quarantine.total else None
+    read = open_raw(pairs) if pairs == STANDARD_INPUT else pairs  # which comes only once
+    log = read_log(read, prompt=prompt, response=response, source=source, max_bad=max_bad)
+    rows = InputRows.of(log, read) if out is not None or log.quarantine.total else None
     if out is not None and rows is not None:
         _refuse_taken(rows, pairs)
     notes.release()
@@ -85,13 +93,14 @@ def _refuse_place(out: Path, pairs: str) -> None:
     import os
 
     from tacit.data.input_rows import ending
+    from tacit.data.readers import would_match
     from tacit.errors import ConfigError
 
     ending(out)
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
-    read = Path(pairs).resolve()  # a file, or a folder of Parquet files, to which this one must not be added
-    if read.exists() and out.resolve().is_relative_to(read):
+    read = Path(pairs).resolve()  # a file, or a folder of files, to which this one must not be added
+    if (read.exists() and out.resolve().is_relative_to(read)) or would_match(pairs, out):
         raise ConfigError(
             f"--out {out} lies where the input is read, which it would change; expected another place"
         )

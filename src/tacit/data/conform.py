@@ -85,7 +85,11 @@ def note_spelled_messages(raw: RawTable, roles: Roles) -> None:
 def _commonest(raw: RawTable) -> str:
     reason = raw.quarantine.commonest
     first = next(example for example in raw.quarantine.examples if example.reason == reason)
-    return f"{reason} ({raw.quarantine.counts[reason]}, first in {raw.unit} {first.row})"
+    place = f"{raw.unit} {first.row}"
+    if raw.parts:
+        unit = next(part.unit for part in raw.parts if part.name == first.file)
+        place = f"{first.file}, {unit} {first.row}"
+    return f"{reason} ({raw.quarantine.counts[reason]}, first in {place})"
 
 
 def _read_texts(raw: RawTable, roles: Roles) -> RawTable:

@@ -19,7 +19,6 @@ import pyarrow.parquet
 from tacit.data.log import FeedbackLog
 from tacit.data.raw import NotUtf8, RawTable, logger
 from tacit.data.readers import open_raw
-from tacit.data.readers.records import json_bytes
 from tacit.errors import ConfigError, DataError
 from tacit.files import atomic_path
 
@@ -64,7 +63,7 @@ class InputRows:
         places = np.arange(1, len(log) + 1) if log.places is None else log.places
         told = {log.roles.prompt, log.roles.response} <= set(raw.columns)
         if told and len(log) + log.quarantine.total == total and (np.diff(places) > 0).all():
-            number = _numbers(source, raw.unit, total)
+            number = np.sort(np.concatenate([raw.places, raw.unread]))
             return cls(raw, np.searchsorted(number, raw.places), np.searchsorted(number, places), total)
         if log.quarantine.total:
             raise DataError(
@@ -175,14 +174,6 @@ def ending(out: Path) -> str:
             f"--out {out}: the name ends in {found or 'nothing'!r}, expected .parquet or .jsonl"
         )
     return found
-
-
-def _numbers(source: Any, unit: str, total: int) -> npt.NDArray[np.int64]:
-    """The number of every row in its file; blank lines are passed over, as the reader does."""
-    if unit != "line":
-        return np.arange(1, total + 1)
-    lines = json_bytes(Path(source)).split(b"\n")
-    return np.array([number for number, line in enumerate(lines, 1) if line.strip()], dtype=np.int64)
 
 
 def _text(value: Any) -> str | None:

@@ -21,12 +21,12 @@ from tacit.data.fingerprint import fingerprint
 from tacit.data.messages import Message
 from tacit.data.published import interpret
 from tacit.data.quarantine import Quarantine
-from tacit.data.raw import from_arrow, from_lists
+from tacit.data.raw import Part, from_arrow, from_lists, told_place
 from tacit.data.readers import open_raw
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 from tacit.data.texts import as_messages, is_chat, prompt_text, response_text
-from tacit.errors import ConfigError, DataError
+from tacit.errors import ConfigError, DataError, did_you_mean, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,11 @@ class FeedbackLog:
         table: Arrow table, one row per shown response; role columns have the types that `conform` gives them.
         roles: which column means what.
         quarantine: rows that could not be used.
-        name: file or dataset, as messages call it.
-        places: int64 [N], where each row stands in that file, from 1; None counts the rows of the table.
+        name: file, folder, pattern or dataset, as messages call it.
+        places: int64 [N], where each row stands in that file, from 1; of several files, counted on from one to the
+            next (`where` names the file and the place in it). None counts the rows of the table.
         unit: what `places` count, "line" for JSONL, "row" elsewhere.
+        parts: the files, where there are several.
 
     Example:
         >>> log = FeedbackLog.from_columns(
@@ -59,6 +61,7 @@ class FeedbackLog:
     name: str = "memory"
     places: npt.NDArray[np.int64] | None = None
     unit: str = "row"
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def read(
@@ -84,10 +87,11 @@ class FeedbackLog:
         """Read a log and validate it.
 
         Args:
-            path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz), a folder
-                of Parquet files or of `Dataset.save_to_disk`, a hub id "owner/name", or a table in memory: a
-                `datasets.Dataset`, a data frame (pandas, polars) or anything else that hands out Arrow data, a
-                list of rows (mappings) or a mapping of columns.
+            path_or_dataset: a file (.jsonl, .ndjson, .json, .parquet, .csv, the text forms also as .gz); several
+                of one format, as a folder, a pattern ("logs/2026-11-*.jsonl") or a list of paths; a folder of
+                `Dataset.save_to_disk`, a hub id "owner/name", "-" for JSON lines from standard input, or a table in
+                memory: a `datasets.Dataset`, a data frame (pandas, polars) or anything else that hands out Arrow
+                data, a list of rows (mappings) or a mapping of columns.
             signals: columns of what users did, as `Signal` or as "name", "name:negative". A published set
                 knows the polarity of its own signals.
             context: columns that decide whether a user acts, and are not content.
@@ -110,17 +114,13 @@ class FeedbackLog:
 
         Raises:
             DataError: one line naming the file, the row or column, what was found and what was expected.
-            ConfigError: a signal that is neither a name nor a `Signal`, or `max_bad` below 0.
+            ConfigError: a signal that is neither a name nor a `Signal`, context that is no names, or `max_bad` below 0.
         """
         if max_bad is not None and max_bad < 0:
             raise ConfigError(f"max_bad is {max_bad}, expected 0 or more, or None for no limit")
         raw = open_raw(path_or_dataset)
         given = {
-            "context": (context,)
-            if isinstance(context, str)
-            else None
-            if context is None
-            else tuple(context),
+            "context": None if context is None else _listed("context", context),
             "gold": gold,
             "prompt": prompt,
             "response": response,
@@ -132,12 +132,11 @@ class FeedbackLog:
             "policy": policy,
         }
         known = {part: column for part, column in given.items() if column is not None}
-        # One name is a list of one, not of its letters.
-        signals = [signals] if isinstance(signals, str | Signal) else signals
+        signals = None if signals is None else _listed("signals", signals)
         raw, roles = interpret(raw, source, signals, known, like, partly)
         raw = conform(raw, roles, max_bad)
         note_spelled_messages(raw, roles)
-        return cls(raw.table, roles, raw.quarantine, raw.name, raw.places, raw.unit)
+        return cls(raw.table, roles, raw.quarantine, raw.name, raw.places, raw.unit, raw.parts)
 
     @classmethod
     def from_columns(
@@ -167,7 +166,8 @@ class FeedbackLog:
             >>> FeedbackLog.from_columns({"prompt": ["a"], "response": ["b"]}, Roles(), "log").where(0)
             'log, row 1'
         """
-        return f"{self.name}, {self.unit} {row + 1 if self.places is None else self.places[row]}"
+        place = row + 1 if self.places is None else int(self.places[row])
+        return told_place(self.name, self.unit, self.parts, place)
 
     # ---- text
 
@@ -198,7 +198,10 @@ class FeedbackLog:
 
     def _column(self, name: str) -> Any:
         if name not in self.table.column_names:
-            raise DataError(f"{self.name}: no column {name!r}; columns: {', '.join(self.table.column_names)}")
+            names = self.table.column_names
+            raise DataError(
+                f"{self.name}: no column {name!r}{did_you_mean(name, names)}; columns: {', '.join(names)}"
+            )
         return self.table.column(name)
 
     # ---- groups
@@ -316,14 +319,15 @@ class FeedbackLog:
         """
         for part in ("signals", "context"):
             if part in changes:
-                changes[part] = tuple(changes[part])
+                changes[part] = _listed(part, changes[part])
         if "signals" in changes:
             changes["signals"] = tuple(
                 signal if isinstance(signal, Signal) else Signal.parse(signal)
                 for signal in changes["signals"]
             )
         roles = replace(self.roles, **changes)
-        raw = replace(from_arrow(self.table, self.name), quarantine=self.quarantine, unit=self.unit)
+        raw = from_arrow(self.table, self.name)
+        raw = replace(raw, quarantine=self.quarantine, unit=self.unit, parts=self.parts)
         if self.places is not None:
             raw = replace(raw, places=self.places)
         raw = conform(raw, roles)
@@ -337,3 +341,19 @@ class FeedbackLog:
     def is_chat(self) -> bool:
         """Whether prompts are conversations rather than plain text."""
         return is_chat(self.table.schema.field(self.roles.prompt).type)
+
+
+def _listed(part: str, value: Any) -> tuple[Any, ...]:
+    """Columns of a part that may have several; one name is a list of one, not of its letters.
+
+    Raises:
+        ConfigError: neither a name nor several.
+    """
+    if isinstance(value, str | Signal):
+        return (value,)
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        example = "copied" if part == "signals" else "slot"
+        raise ConfigError(
+            f"{part} is {shown(value)}, expected names of columns, such as {part}=['{example}']"
+        )
+    return tuple(value)

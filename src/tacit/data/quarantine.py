@@ -55,6 +55,15 @@ class Quarantine:
             examples=self.examples + tuple(BadRow(file, row, reason) for row in added[:room]),
         )
 
+    def and_then(self, other: Quarantine) -> Quarantine:
+        """This quarantine and that of rows that follow."""
+        counts, examples = dict(self.counts), list(self.examples)
+        for reason, count in other.counts.items():
+            counts[reason] = counts.get(reason, 0) + count
+            room = _EXAMPLES_PER_REASON - sum(bad.reason == reason for bad in self.examples)
+            examples += [bad for bad in other.examples if bad.reason == reason][: max(room, 0)]
+        return Quarantine(counts, tuple(examples))
+
     def describe(self) -> str:
         """One line: the total, then each reason with its count and its first rows, commonest first."""
         if not self.total:
@@ -62,13 +71,19 @@ class Quarantine:
         parts = []
         for reason in sorted(self.counts, key=lambda reason: -self.counts[reason]):
             shown = [example for example in self.examples if example.reason == reason]
-            places = ", ".join(str(example.row) for example in shown)
             more = ", …" if self.counts[reason] > len(shown) else ""
-            noun = "row" if self.counts[reason] == 1 else "rows"
-            parts.append(f"{reason} ({self.counts[reason]}; {shown[0].file} {noun} {places}{more})")
+            files = [
+                _listed(file, [bad.row for bad in shown if bad.file == file], more)
+                for file in dict.fromkeys(bad.file for bad in shown)
+            ]
+            parts.append(f"{reason} ({self.counts[reason]}; {', '.join(files)}{more})")
         return f"{self.total} {'row' if self.total == 1 else 'rows'} quarantined: " + "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         """The quarantine as a JSON object."""
         examples = [{"file": bad.file, "row": bad.row, "reason": bad.reason} for bad in self.examples]
         return {"total": self.total, "counts": dict(self.counts), "examples": examples}
+
+
+def _listed(file: str, rows: list[int], more: str) -> str:
+    return f"{file} {'row' if len(rows) == 1 and not more else 'rows'} {', '.join(map(str, rows))}"

@@ -5,8 +5,9 @@ Readers fill a `RawTable`, published sets reshape it, `conform` turns it into th
 
 from __future__ import annotations
 
-import difflib
 import logging
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tacit.data.quarantine import Quarantine
-from tacit.errors import DataError
+from tacit.errors import DataError, did_you_mean
 
 logger = logging.getLogger("tacit")
 
@@ -33,18 +34,53 @@ class NotUtf8:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One file of a log in several: place `before + 1` of the log is its place 1.
+
+    Args:
+        name: the file, as messages call it.
+        unit: what its places count, "line" for JSONL.
+        before: places in the files before it.
+    """
+
+    name: str
+    unit: str
+    before: int
+
+
+def part_of(parts: Sequence[Part], place: int) -> Part:
+    """The file that holds a place of the log, from 1."""
+    return parts[bisect_left(parts, place, key=lambda part: part.before) - 1]
+
+
+def told_place(name: str, unit: str, parts: Sequence[Part], place: int) -> str:
+    """File and place in it, for a message; of a log in several files, the file that holds the row.
+
+    Example:
+        >>> told_place("logs", "line", [Part("logs/a.jsonl", "line", 0), Part("logs/b.jsonl", "line", 7)], 9)
+        'logs/b.jsonl, line 2'
+    """
+    if not parts:
+        return f"{name}, {unit} {place}"
+    part = part_of(parts, place)
+    return f"{part.name}, {part.unit} {place - part.before}"
+
+
+@dataclass(frozen=True)
 class RawTable:
     """Columns before validation.
 
     Args:
         table: the columns that Arrow can hold.
         name: file or dataset, as messages call it.
-        places: int64 [N], where each row stands in its source, from 1.
+        places: int64 [N], where each row stands in its source, from 1; of several files, counted on through them.
         unit: "line" for JSONL, "row" elsewhere.
         mixed: columns whose values have several types, as Python objects; `conform` sorts them out or
             refuses.
         quarantine: rows that the reader could not parse.
         index: names of a data frame's index, which is no column.
+        parts: the files, where there are several.
+        unread: int64, places of the rows that the reader could not parse.
     """
 
     table: Any
@@ -54,6 +90,8 @@ class RawTable:
     mixed: Mapping[str, list[Any]] = field(default_factory=dict)
     quarantine: Quarantine = field(default_factory=Quarantine)
     index: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    unread: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -76,7 +114,7 @@ class RawTable:
 
     def where(self, index: int) -> str:
         """File and row of the row at `index`, for a message."""
-        return f"{self.name}, {self.unit} {self.places[index]}"
+        return told_place(self.name, self.unit, self.parts, int(self.places[index]))
 
     def column(self, name: str) -> Any:
         """A column: an Arrow chunked array, or a Python list when its values have several types."""
@@ -88,19 +126,48 @@ class RawTable:
         """Only the rows of `mask`; the others are quarantined under the `reasons` whose masks hold them."""
         if mask.all():
             return self
-        quarantine = self.quarantine
-        for reason, rows in reasons.items():
-            quarantine = quarantine.plus(self.name, reason, self.places[rows])
         return replace(
-            self,
+            self.with_bad({reason: np.flatnonzero(rows) for reason, rows in reasons.items()}),
             table=self.table.filter(pa.array(mask)),
             places=self.places[mask],
             mixed={
                 name: [value for value, kept in zip(values, mask, strict=True) if kept]
                 for name, values in self.mixed.items()
             },
-            quarantine=quarantine,
         )
+
+    def with_bad(self, reasons: Mapping[str, Sequence[int] | npt.NDArray[np.int64]]) -> RawTable:
+        """The same rows, with those at these positions, from 0, in quarantine as well, by file and place in it."""
+        quarantine = self.quarantine
+        for reason, rows in reasons.items():
+            places = self.places[np.asarray(rows, dtype=np.int64)]
+            if not self.parts:
+                quarantine = quarantine.plus(self.name, reason, places)
+                continue
+            for part, ends in zip(self.parts, self._ends(), strict=True):
+                inside = places[(places > part.before) & (places <= ends)]
+                quarantine = quarantine.plus(part.name, reason, inside - part.before)
+        return replace(self, quarantine=quarantine)
+
+    def _ends(self) -> list[float]:
+        return [*(part.before for part in self.parts[1:]), math.inf]
+
+    def made_of(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        rows: Sequence[int],
+        bad: Mapping[str, Sequence[int]] | None = None,
+    ) -> RawTable:
+        """A table made of this one, row by row: the columns, and for each row made the position of the one it is from.
+
+        Args:
+            columns: M values each.
+            rows: M positions from 0.
+            bad: positions from 0 of rows that gave none, by reason.
+        """
+        places = self.places[np.array(rows, dtype=np.int64)]
+        made = from_lists(columns, self.name, places, self.unit)
+        return replace(self.with_bad(bad or {}), table=made.table, places=places, mixed=made.mixed, index=())
 
 
 def _plain(column: Any) -> Any:
@@ -213,13 +280,6 @@ def _encodes(value: Any) -> bool:
     return True
 
 
-def _near(column: str, available: Sequence[str]) -> list[str]:
-    """Two columns at most that may have been meant: misspelt, or written short ("thumb" for "thumbs_down")."""
-    alike = difflib.get_close_matches(column, available, n=2, cutoff=0.65)
-    short = [name for name in available if len(column) >= 3 and column.lower() in name.lower()]
-    return list(dict.fromkeys([*alike, *short]))[:2]
-
-
 def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option: bool = False) -> None:
     """Refuse a log that lacks one of the (column, part) in `wanted`.
 
@@ -235,9 +295,13 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option:
     for column, part in wanted:
         if column in available:
             continue
-        near = _near(column, available)
-        hint = f"; did you mean {' or '.join(map(repr, near))}" if near else ""
-        if column in raw.index:
+        hint = did_you_mean(column, available)
+        name, _, meaning = column.rpartition(":")
+        if part == "signal" and meaning in ("positive", "negative", "explicit") and name in available:
+            hint = (
+                f"; Signal takes the column's name alone: write Signal.parse({column!r}), or the text itself"
+            )
+        elif column in raw.index:
             hint = "; it is in the frame's index: read frame.reset_index()"
         elif by_option and column == part:  # a default that nobody wrote
             hint += f"; name yours: --{part} COLUMN, in Python {part}=COLUMN"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tacit.errors import ConfigError, shown
+from tacit.errors import ConfigError, did_you_mean, shown
 
 _POLARITIES = {"positive": 1, "negative": -1}
 _FIELDS = ("name", "polarity", "kind", "misclick", "exposure")
@@ -94,9 +94,13 @@ class Signal:
         """
         unknown = [key for key in fields if key not in _FIELDS]
         if unknown or not isinstance(fields.get("name"), str):
-            found = f"unknown field {unknown[0]!r}" if unknown else f"name is {fields.get('name')!r}"
+            found = (
+                f"unknown field {unknown[0]!r}{did_you_mean(unknown[0], _FIELDS)}"
+                if unknown
+                else f"name is {fields.get('name')!r}"
+            )
             raise ConfigError(
-                f"signal {shown(dict(fields))}: {found}, expected name: COLUMN and, if need be, "
+                f"signal {shown(dict(fields))}: {found}; expected name: COLUMN and, if need be, "
                 f"{', '.join(_FIELDS[1:])}"
             )
         values = {key: value for key, value in fields.items() if value is not None}

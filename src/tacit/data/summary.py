@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tacit.data.copies import count_copies
 from tacit.data.log import FeedbackLog
 
 _LEVELS_SHOWN = 20
@@ -89,12 +90,13 @@ class PolicySummary:
 
 @dataclass(frozen=True)
 class LogSummary:
-    """All of it; `to_json` gives plain dictionaries."""
+    """All of it; `to_json` gives plain dictionaries. `copies` are rows like an earlier one in every column."""
 
     name: str
     rows: int
     quarantined: int
     quarantine: dict[str, int]
+    copies: int
     prompts: int
     rows_per_prompt: Spread
     chat: bool
@@ -149,6 +151,7 @@ def summarise(log: FeedbackLog) -> LogSummary:
         rows=len(log),
         quarantined=log.quarantine.total,
         quarantine=dict(log.quarantine.counts),
+        copies=count_copies(log.table),
         prompts=len(groups),
         rows_per_prompt=_spread(groups),
         chat=log.is_chat,

@@ -15,7 +15,7 @@ from tacit.evaluation.as_it_is import Judged, Overlap, overlap_with_fit, predict
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
-from tacit.evaluation.table import Predictions, Row, compare
+from tacit.evaluation.table import LOWER_IS_BETTER, Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
 from tacit.methods import Method
@@ -53,11 +53,23 @@ class Evaluation:
         """Paired differences of the model from the references."""
         return next(row.against for row in self.rows if row.method == self.main)
 
+    def worse(self) -> dict[str, Interval]:
+        """Metrics in which the model does worse than `against`: its whole paired interval lies on the wrong side of 0.
+
+        ECE, which has no interval, is never among them. Each of several metrics raises false alarms of its own.
+        """
+        gains = {} if self.against is None else self.differences()[self.against]
+        return {
+            name: gain
+            for name, gain in gains.items()
+            if (gain.low > 0 if name in LOWER_IS_BETTER else gain.high < 0)
+        }
+
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "model": self.main,
-            **({} if self.against is None else {"against": self.against}),
+            **({} if self.against is None else {"against": self.against, "worse": list(self.worse())}),
             "folds": self.folds,
             "rows": [row.to_json() for row in self.rows],
             "policies": [policy.to_json() for policy in self.policies],

@@ -24,6 +24,10 @@ Floats = NDArray[np.floating]
 Protocol = Literal["honest", "oracle", "in-sample", "partly in-sample"]
 
 
+LOWER_IS_BETTER = ("brier", "ece")
+"""Metrics that count errors; of all others more is better."""
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What one method says of N held-out rows.
@@ -180,4 +184,4 @@ def _json(interval: Interval) -> dict[str, float | None]:
     return {"value": number(interval.value), "low": number(interval.low), "high": number(interval.high)}
 
 
-__all__ = ["Predictions", "Row", "Truths", "Weighted", "compare"]
+__all__ = ["LOWER_IS_BETTER", "Predictions", "Row", "Truths", "Weighted", "compare"]

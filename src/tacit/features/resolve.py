@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, did_you_mean
 from tacit.features.encoder import Encoder, Precision
 
 DEFAULT_HASHING_DIMENSION = 256
@@ -55,8 +54,7 @@ def resolve_encoder(spec: str, *, precision: Precision | None = None) -> Encoder
             )
         spec = str(folder.absolute())  # a saved model has to find it from anywhere
     elif spec.count("/") != 1 or not all(spec.split("/")):
-        close = difflib.get_close_matches(spec, ["minilm", "hashing"], n=1, cutoff=0.6)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(spec, ["minilm", "hashing"])
         raise ConfigError(
             f"unknown encoder {spec!r}{hint}; expected minilm, hashing, hashing:DIMENSION, "
             "a model folder, or a Hugging Face id written owner/name"

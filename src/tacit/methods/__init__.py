@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, did_you_mean
 from tacit.methods.backward_correction import BackwardCorrection
 from tacit.methods.bpr import BPR
 from tacit.methods.bradley_terry import BradleyTerry
@@ -220,7 +220,9 @@ def get(key: str, parameters: Mapping[str, Any] | None = None) -> Method:
     """
     known = available()
     if key not in known:
-        raise ConfigError(f"unknown method {key!r}; expected one of {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"unknown method {key!r}{did_you_mean(key, known)}; expected one of {', '.join(sorted(known))}"
+        )
     try:
         return known[key](**(parameters or {}))
     except TypeError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from tacit.errors import ConfigError, shown
+from tacit.errors import ConfigError, did_you_mean, shown
 
 
 class TrainingConfig(BaseModel):
@@ -89,6 +89,9 @@ def _told(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"config: unknown knob {name!r}, expected some of {', '.join(TrainingConfig.model_fields)}"
+        known = list(TrainingConfig.model_fields)
+        return (
+            f"config: unknown knob {name!r}{did_you_mean(name, known)}; expected some of {', '.join(known)}"
+        )
     message = " ".join(str(first["msg"]).split())
     return f"config: {name} is {shown(first['input'])}, expected: {message[:1].lower()}{message[1:]}"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, did_you_mean
 from tacit.worlds import explicit, implicit, people, published, several
 from tacit.worlds.world import World
 
@@ -63,12 +63,14 @@ def make(name: str, base: FeedbackLog, seeds: int = 5, **parameters: Any) -> Wor
         (('slot', 'device', 'activity'), [0.03])
     """
     if name not in _MECHANISMS:
-        raise ConfigError(f"no world is called {name!r}; worlds are {', '.join(_MECHANISMS)}")
+        hint = did_you_mean(name, _MECHANISMS)
+        raise ConfigError(f"no world is called {name!r}{hint}; worlds are {', '.join(_MECHANISMS)}")
     mechanism = _MECHANISMS[name]
     known = list(inspect.signature(mechanism).parameters)[2:]
     unknown = [parameter for parameter in parameters if parameter not in known]
     if unknown:
-        raise ConfigError(f"world {name!r} has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(f"world {name!r} has no parameter {unknown[0]!r}{hint}; it has {', '.join(known)}")
     for parameter, value in parameters.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"world {name!r}: {parameter} is {value}, expected a finite number")

@@ -11,7 +11,7 @@ from tacit.data.published import helpsteer, kto, oasst1, realhumaneval, saferlhf
 from tacit.data.raw import RawTable, logger
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
-from tacit.errors import ConfigError, DataError
+from tacit.errors import ConfigError, DataError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def interpret(
         DataError: a source named by the caller whose columns are not there.
     """
     if source not in ("auto", "plain", *SOURCES):
-        raise ConfigError(f"unknown source {source!r}; expected auto, plain, {', '.join(SOURCES)}")
+        hint = did_you_mean(source, ["auto", "plain", *SOURCES])
+        raise ConfigError(f"unknown source {source!r}{hint}; expected auto, plain, {', '.join(SOURCES)}")
     chosen = SOURCES.get(source)
     if chosen is not None and not chosen.detect(raw.columns) and len(raw):
         raise DataError(f"{raw.name}: not {chosen.title}: columns are {', '.join(raw.columns[:20])}")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tacit.data.raw import RawTable, from_lists
+from tacit.data.raw import RawTable
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,6 @@ def rated(
         scale: what the ratings mean.
         bad: rows of `raw`, from 0, that gave no response, by reason.
     """
-    quarantine = raw.quarantine
-    for reason, found in (bad or {}).items():
-        quarantine = quarantine.plus(raw.name, reason, raw.places[np.array(found, dtype=np.int64)])
     numbers = [_number(value) for value in values]
     missing = np.array([number is None for number in numbers], dtype=bool)
     outside = np.array(
@@ -66,13 +63,8 @@ def rated(
         number if number is None or not scale.harm else scale.low + scale.high - number for number in numbers
     ]
     golds = [None if rating is None else float(rating > scale.cut) for rating in ratings]
-    made = from_lists(
-        {**columns, "rating": ratings, scale.gold: golds},
-        raw.name,
-        raw.places[np.array(rows, dtype=np.int64)],
-        raw.unit,
-    )
-    return replace(made, quarantine=quarantine).keep(
+    made = raw.made_of({**columns, "rating": ratings, scale.gold: golds}, rows, bad)
+    return made.keep(
         ~(missing | outside),
         {
             f"{scale.what} is null": missing,

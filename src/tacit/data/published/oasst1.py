@@ -17,10 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
-from tacit.data.quarantine import Quarantine
-from tacit.data.raw import RawTable, from_lists
+from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 
@@ -120,12 +117,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
             if name in names:
                 columns[name].append(values[name][row])
     columns["rank"] = columns["rank"] or [None] * len(rows)
-    places = raw.places[np.array(rows, dtype=np.int64)]
-    quarantine: Quarantine = raw.quarantine
-    for reason, found in bad.items():
-        quarantine = quarantine.plus(raw.name, reason, raw.places[np.array(found, dtype=np.int64)])
-    made = from_lists(columns, raw.name, places, raw.unit)
-    return RawTable(made.table, raw.name, places, raw.unit, made.mixed, quarantine), _roles(names, dated)
+    return raw.made_of(columns, rows, bad), _roles(names, dated)
 
 
 def _roles(names: Sequence[str], dated: bool) -> Roles:

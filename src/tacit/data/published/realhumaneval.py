@@ -12,10 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from tacit.data.quarantine import Quarantine
-from tacit.data.raw import RawTable, from_lists
+from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 
@@ -76,12 +73,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     if "task_name" in raw.columns:
         tasks = _objects(raw.column("task_name"))
         columns["task_name"] = [tasks[row] for row in rows]
-    places = raw.places[np.array(rows, dtype=np.int64)]
-    quarantine: Quarantine = raw.quarantine
-    for reason, found in bad.items():
-        quarantine = quarantine.plus(raw.name, reason, raw.places[np.array(found, dtype=np.int64)])
-    made = from_lists(columns, raw.name, places, raw.unit)
-    return RawTable(made.table, raw.name, places, raw.unit, made.mixed, quarantine), ROLES
+    return raw.made_of(columns, rows, bad), ROLES
 
 
 def _habit(

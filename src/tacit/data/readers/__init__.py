@@ -1,47 +1,67 @@
-"""Readers: any supported file, folder, hub id or table object becomes a `RawTable`."""
+"""Readers: any supported file, several files, folder, hub id or table object becomes a `RawTable`."""
 
 from __future__ import annotations
 
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
 from tacit.data.raw import RawTable
-from tacit.data.readers.magic import check_magic
+from tacit.data.readers.one_file import kind_of, read_file
+from tacit.data.readers.several import (
+    files_below,
+    is_pattern,
+    matches,
+    read_several,
+    split_pattern,
+    would_match,
+)
 from tacit.errors import DataError
 
+STANDARD_INPUT = "-"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def open_raw(source: str | Path | Any) -> RawTable:
-    """Read `source`, a path, a hub id or a table object, without interpreting its columns.
+    """Read `source`, a path, a pattern, a hub id or a table object, without interpreting its columns.
 
     Raises:
         DataError: nothing there, an unknown kind of file, or a file that is not what its name says.
     """
+    if isinstance(source, RawTable):
+        return source
+    if isinstance(source, list) and source and all(isinstance(item, str | Path) for item in source):
+        return _read_list([Path(item) for item in source])
     if not isinstance(source, str | Path):
         from tacit.data.readers.objects import read_object
 
         return read_object(source)
+    if source == STANDARD_INPUT:
+        from tacit.data.readers.piped import read_standard_input
+
+        return read_standard_input()
+    return _read_path(source)
+
+
+def _read_path(source: str | Path) -> RawTable:
     path = Path(source)
     if path.is_dir():
         return _read_folder(path)
     if path.is_file():
-        return _read_file(path)
-    kind = _kind(path)
-    if isinstance(source, str) and kind == "" and _HUB_ID.fullmatch(source):
+        return read_file(path)
+    if is_pattern(source):
+        return _read_pattern(source)
+    if isinstance(source, str) and kind_of(path) == "" and _HUB_ID.fullmatch(source):
         from tacit.data.readers.hub import read_hub
 
         return read_hub(source)
     if path.exists():
-        raise DataError(f"{source}: a pipe or a device, expected a file; write it to a file first")
-    if any(mark in str(source) for mark in "*?["):
         raise DataError(
-            f"{source}: no such file, and patterns are not read; name one file, or the folder of the Parquet files"
+            f"{source}: a pipe or a device, expected a file; write it to a file first, or pipe it into -"
         )
     raise DataError(
-        f"{source}: no such file or folder; expected a log file, a dataset folder or a hub id owner/name"
+        f"{source}: no such file or folder; expected a log file, a folder of them, a pattern in quotes or a hub id "
+        f"owner/name"
     )
 
 
@@ -50,51 +70,36 @@ def _read_folder(path: Path) -> RawTable:
 
     if is_dataset(path):
         return read_folder(path)
-    from tacit.data.readers.parquet import parquet_files, read_parquet_folder
-
-    files = parquet_files(path)
+    files = files_below(path)
     if files:
-        return read_parquet_folder(path, files)
+        return read_several(files, str(path), path)
     raise DataError(
-        f"{path}: a folder without state.json and without Parquet files; expected a log file, a folder of "
-        f"Dataset.save_to_disk or one of Parquet files"
+        f"{path}: a folder without state.json and without log files; expected a folder of Dataset.save_to_disk or "
+        f"one of .jsonl, .json, .csv or .parquet files"
     )
 
 
-def _kind(path: Path) -> str:
-    name = path.name.lower().removesuffix(".gz")
-    return {
-        ".jsonl": "jsonl",
-        ".ndjson": "jsonl",
-        ".json": "json",
-        ".parquet": "parquet",
-        ".csv": "csv",
-    }.get(Path(name).suffix, "")
-
-
-def _read_file(path: Path) -> RawTable:
-    kind = _kind(path)
-    if not kind:
+def _read_pattern(source: str | Path) -> RawTable:
+    files = matches(source)
+    if not files:
         raise DataError(
-            f"{path}: cannot tell the format from the name; expected .jsonl, .ndjson, .json, .parquet or .csv, "
-            f"the text forms also as .gz"
+            f"{source}: no file matches this pattern; expected .jsonl, .ndjson, .json, .parquet or .csv files, the "
+            f"text forms also as .gz"
         )
-    try:
-        check_magic(path, kind)
-        if kind == "jsonl":
-            from tacit.data.readers.jsonl import read_jsonl
+    return read_several(files, str(source), split_pattern(source)[0])
 
-            return read_jsonl(path)
-        if kind == "json":
-            from tacit.data.readers.array import read_json
 
-            return read_json(path)
-        if kind == "csv":
-            from tacit.data.readers.comma import read_csv
+def _read_list(files: list[Path]) -> RawTable:
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{file}: no such file; in a list of paths, expected log files")
+        if not kind_of(file):
+            read_file(file)  # says what it cannot tell
+        if files.count(file) > 1:
+            raise DataError(f"{file}: stands twice in the list of paths; drop one")
+    if len(files) == 1:
+        return read_file(files[0])
+    return read_several(files, f"{files[0]} and {len(files) - 1} more", None)
 
-            return read_csv(path)
-        from tacit.data.readers.parquet import read_parquet
 
-        return read_parquet(path)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+__all__ = ["STANDARD_INPUT", "open_raw", "would_match"]

@@ -17,27 +17,35 @@ def read_json(path: Path) -> RawTable:
     Raises:
         DataError: it is not JSON, one object alone, or not one item is an object.
     """
-    data = json_bytes(path)
+    return read_json_bytes(json_bytes(path), str(path))
+
+
+def read_json_bytes(data: bytes, name: str) -> RawTable:
+    """Read the content of such a file, in UTF-8 without a byte order mark.
+
+    Raises:
+        DataError: as `read_json`.
+    """
     if data.lstrip()[:1] != b"[":
-        return _read_lines(data, path)
+        return _read_lines(data, name)
     try:
         items = json.loads(data)
     except (ValueError, RecursionError) as error:  # an encoding error is a ValueError
-        raise DataError(f"{path}: is not JSON: {error}; expected one array of objects") from None
+        raise DataError(f"{name}: is not JSON: {error}; expected one array of objects") from None
     escaped = b"\\ud" in data.lower()
     records = (
         (number, object_or_reason(item, "item", escaped=escaped)) for number, item in enumerate(items, 1)
     )
-    return from_records(records, str(path), "item")
+    return from_records(records, name, "item")
 
 
-def _read_lines(data: bytes, path: Path) -> RawTable:
+def _read_lines(data: bytes, name: str) -> RawTable:
     try:
         whole = json.loads(data) if data.strip() else None
     except (ValueError, RecursionError):
         whole = None  # several objects, a line each
     if isinstance(whole, dict) and data.strip().count(b"\n"):
-        lists = [name for name, value in whole.items() if isinstance(value, list)]
+        lists = [key for key, value in whole.items() if isinstance(value, list)]
         hint = f"; write the list {lists[0]!r} in it to a file of its own" if lists else ""
-        raise DataError(f"{path}: holds one JSON object, expected an array of objects{hint}")
-    return read_jsonl_bytes(data, str(path))
+        raise DataError(f"{name}: holds one JSON object, expected an array of objects{hint}")
+    return read_jsonl_bytes(data, name)

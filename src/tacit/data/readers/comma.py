@@ -60,10 +60,12 @@ def read_csv(path: Path) -> RawTable:
         return raw
     rows = np.arange(1, table.num_rows + len(bad) + 1)
     reason = f"row has not the header's {table.num_columns} cells"
+    unread = np.array(bad, dtype=np.int64)
     return replace(
         raw,
-        places=np.setdiff1d(rows, np.array(bad, dtype=np.int64)),
+        places=np.setdiff1d(rows, unread),
         quarantine=raw.quarantine.plus(raw.name, reason, bad),
+        unread=unread,
     )
 
 

@@ -41,7 +41,7 @@ def check_magic(path: Path, kind: str) -> None:
         head = handle.read(_HEAD)
     if zipped:
         if head and not head.startswith(b"\x1f\x8b"):
-            found = _found(head) or "plain text"
+            found = magic_of(head) or "plain text"
             raise DataError(
                 f"{path}: not what its name says: it holds {found}, expected gzip; take .gz off its name"
             )
@@ -49,7 +49,7 @@ def check_magic(path: Path, kind: str) -> None:
             raise DataError(f"{path}: Parquet is compressed inside; unzip the file and name it .parquet")
         with gzip.open(path) as stream:
             head = stream.read(_HEAD)
-    found = _found(head)
+    found = magic_of(head)
     if kind == "parquet":
         if found != "a Parquet file":
             raise _refusal(path, found or "text", kind)
@@ -73,7 +73,8 @@ def _some_line_is_object(head: bytes) -> bool:
     return any(line.lstrip().startswith(b"{") for line in head.splitlines()[1:])
 
 
-def _found(head: bytes) -> str:
+def magic_of(head: bytes) -> str:
+    """What the first bytes say a file is, if they are those of a binary format; else nothing."""
     for magic, name in _MAGIC.items():
         if head.startswith(magic):
             return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def from_records(records: Iterable[tuple[int, dict[str, Any] | str]], name: str,
             f"{name}: no {unit} holds a JSON object ({quarantine.describe()}); expected one per {unit}"
         )
     raw = from_lists(columns, name, np.array(places, dtype=np.int64), unit=unit)
-    return RawTable(raw.table, name, raw.places, unit, raw.mixed, quarantine)
+    unread = np.array([number for numbers in bad.values() for number in numbers], dtype=np.int64)
+    return replace(raw, quarantine=quarantine, unread=unread)
 
 
 def object_or_reason(value: Any, unit: str, *, escaped: bool) -> dict[str, Any] | str:

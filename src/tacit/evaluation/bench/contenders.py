@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tacit import methods
-from tacit.errors import ConfigError, TacitError
+from tacit.errors import ConfigError, TacitError, did_you_mean
 from tacit.evaluation.bench.problems import Problem
 from tacit.evaluation.bench.references import KnownPropensity
 from tacit.evaluation.table import Protocol
@@ -151,7 +151,8 @@ def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = 
     known = {one.name for one in references} | set(methods.available()) | {"random"}
     for key in keys:
         if key not in known:
-            raise ConfigError(f"unknown contender {key!r}; expected one of {', '.join(sorted(known))}")
+            hint = did_you_mean(key, sorted(known))
+            raise ConfigError(f"unknown contender {key!r}{hint}; expected one of {', '.join(sorted(known))}")
     always = {"oracle", "naive_observed" if problem.explicit else "naive", "naive_one_signal", *ALWAYS}
     chosen = [one for one in everyone if not keys or one.name in keys or one.name in always]
     if protocol == "oracle":

@@ -93,8 +93,7 @@ def run_real(
         DataError: no row has the gold or the rank that is named.
     """
     for key in keys:
-        if key not in methods.available():
-            raise ConfigError(f"unknown method {key!r}; expected one of {', '.join(methods.available())}")
+        methods.get(key)
     if not log.roles.signals:
         raise ConfigError(
             f"{log.name}: no signal is named; the real suite needs a log of feedback: name its columns "

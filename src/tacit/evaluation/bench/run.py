@@ -24,7 +24,7 @@ from torch import Tensor
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog
-from tacit.errors import IdentificationWarning
+from tacit.errors import ConfigError, IdentificationWarning, did_you_mean
 from tacit.evaluation.bench.contenders import Contender, contenders, refusal
 from tacit.evaluation.bench.parts import in_short
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
@@ -128,9 +128,13 @@ def run_bench(
         quiet: no progress bars.
 
     Raises:
-        ConfigError: an unknown contender, or a base without gold.
+        ConfigError: an unknown suite or contender, or a base without gold.
         DataError: a base of fewer than four prompts.
     """
+    if suite not in SUITES:
+        raise ConfigError(
+            f"unknown suite {suite!r}{did_you_mean(suite, SUITES)}; expected one of {', '.join(SUITES)}"
+        )
     refuse_without_gold(base)
     config = config or BUDGET
     resolved = resolve_encoder(encoder)
