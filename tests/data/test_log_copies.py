@@ -45,8 +45,7 @@ def test_copies_of_every_type_are_counted_as_by_hand(name: str) -> None:
 def test_columns_together_are_counted_as_by_hand_in_any_chunks_and_blocks(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copies, "_ROWS", 7)
-    monkeypatch.setattr(copies, "_BLOCK", 5)
+    monkeypatch.setattr(copies, "_PER_TIME", 7)
     dice = random.Random(seed)
     some = [{name: dice.choice(values) for name, values in VALUES.items()} for _ in range(60)]
     rows = [dice.choice(some) | {"text": dice.choice(["word " * 3, "word " * 4, None])} for _ in range(150)]
