@@ -26,11 +26,12 @@ Fit = Callable[[Problem, Contender], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Job:
-    """One contender on one case, and the hash under which its result is kept."""
+    """One contender on one case, and the hash under which its result is kept, unless it is not to be."""
 
     problem: Problem
     contender: Contender
     key: str
+    kept: bool = True
 
 
 def run_jobs(
@@ -47,7 +48,7 @@ def run_jobs(
     """
     missing = []
     for i, job in enumerate(todo):
-        part = read_part(folder, job.key, "scores", "seconds", "doubts")
+        part = read_part(folder, job.key, "scores", "seconds", "doubts") if job.kept else None
         if part is None:
             missing.append(i)
         else:
@@ -65,5 +66,6 @@ def _run(job: Job, fit: Fit, folder: Path) -> Part | str:
         return str(error)
     seconds = np.array(time.perf_counter() - started)
     part = {"scores": scores_Sn, "seconds": seconds, "doubts": kept_doubts(doubts)}
-    write_part(folder, job.key, **part)
+    if job.kept:
+        write_part(folder, job.key, **part)
     return part
