@@ -221,6 +221,20 @@ def test_one_that_cannot_be_sent_to_another_process_is_one_line(
     assert told in text and "in a module" in text and "jobs=1" in text and "\n" not in text
 
 
+class Crashing(Half):
+    key: ClassVar[str] = "crashing"
+
+    def loss(self, logits: Logits, obs: Observations) -> Tensor:
+        raise IndexError("too many indices")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fault_in_an_estimator_ends_the_run_with_its_name(tmp_path: Path, jobs: int) -> None:
+    with pytest.raises(IndexError, match="too many indices") as caught:
+        own_run(tmp_path, Crashing(), jobs=jobs)
+    assert any("while fitting crashing" in note for note in caught.value.__notes__)
+
+
 # What is kept
 
 SOURCE = """

@@ -64,6 +64,11 @@ def _run(job: Job, fit: Fit, folder: Path) -> Part | str:
         scores_Sn, doubts = with_doubts(partial(fit, job.problem, job.contender))
     except TacitError as error:  # one that cannot be fitted does not end a run of hours
         return str(error)
+    except Exception as error:
+        error.add_note(
+            f"while fitting {job.contender.name}; tacit.testing.check_method finds faults of estimators"
+        )
+        raise
     seconds = np.array(time.perf_counter() - started)
     part = {"scores": scores_Sn, "seconds": seconds, "doubts": kept_doubts(doubts)}
     if job.kept:
