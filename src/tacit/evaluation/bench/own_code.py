@@ -41,17 +41,13 @@ def own_code(method: Method) -> dict[str, str | None]:
     reader = _Reader({_root(kind) for kind in kinds})
     try:
         return {"code": sha256_json([sys.version_info[:2], reader.read(kinds)])}
-    except _UnreadableError:
+    except (ValueError, RecursionError):
         return {"code": None}
 
 
 def can_be_kept(method: Method) -> bool:
     """Whether another run could tell that an estimator is still the same."""
     return own_code(method) != {"code": None}
-
-
-class _UnreadableError(Exception):
-    """A value of which nothing is known that another process would find the same."""
 
 
 class _Reader:
@@ -78,7 +74,7 @@ class _Reader:
             return sorted(repr(self.read(item)) for item in value)
         if isinstance(value, FunctionType | type | BuiltinFunctionType):
             return self.definition(value)
-        raise _UnreadableError
+        raise ValueError(f"nothing is known of {type(value)} that another process would find the same")
 
     def definition(self, value: Any) -> Any:
         name = f"{value.__module__}.{value.__qualname__}"

@@ -48,7 +48,7 @@ def run_jobs(
     """
     missing = []
     for i, job in enumerate(todo):
-        part = read_part(folder, job.key, "scores", "seconds", "doubts") if job.kept else None
+        part = read_part(folder, job.key, "scores", "seconds", "doubts")
         if part is None:
             missing.append(i)
         else:
