@@ -37,7 +37,7 @@ def thumbs() -> FeedbackLog:
 
 
 def run(log: FeedbackLog, folder: Path, *keys: str) -> RealResult:
-    return run_real(log, folder, keys=keys, encoder=ENCODER, config=EPOCHS)
+    return run_real(log, folder, methods=keys, encoder=ENCODER, config=EPOCHS)
 
 
 @pytest.fixture(scope="module")

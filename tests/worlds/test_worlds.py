@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from rated_base import rated_base
@@ -241,3 +245,43 @@ def test_what_cannot_be_simulated_is_refused_in_one_line(name, parameters, says)
     with pytest.raises(ConfigError, match=says.replace("(", r"\(")) as refused:
         worlds.make(name, HARD, **parameters)
     assert "\n" not in str(refused.value)
+
+
+def a_world(**changed: Any) -> worlds.World:
+    """Of one signal, put together by hand."""
+    scene = worlds.Scene.of(worlds.stdlib_base(limit=4), 2)
+    made = worlds.one_signal(scene, "mine", np.full(scene.rows, 0.5), {})
+    signals_SNK = changed.pop("signals_SNK", made.signals_SNK)
+    return worlds.World("mine", made.log, signals_SNK, replace(made.truth, **changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"signals_SNK": np.zeros((2, 19, 1), np.float32)}, r"signals_SNK has the shape \(2, 19, 1\)"),
+        ({"signals_SNK": np.zeros((3, 20, 1), np.float32)}, r"liked_SN has the shape \(2, 20\), expected \(3, 20\)"),
+        ({"propensity_SNK": np.zeros((20, 1))}, "propensity_SNK"),
+        ({"preference_N": np.zeros(19)}, "preference_N"),
+        ({"misclick_K": np.zeros(2)}, r"misclick_K has the shape \(2,\), expected \(1,\)"),
+    ],
+)  # fmt: skip
+def test_a_world_whose_shapes_contradict_its_log_is_refused(changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        a_world(**changed)
+
+
+@pytest.mark.parametrize(
+    ("propensity_N", "told"),
+    [
+        (np.full(19, 0.5), r"have the shape \(1, 19, 1\), expected \(2, 20, 1\)"),
+        (np.full((20, 1), 0.5), "have the shape"),
+        (np.full(20, 1.5), r"outside \[0, 1\]"),
+        (np.full(20, np.nan), "no number"),
+    ],
+)
+def test_chances_of_a_click_that_are_none_or_not_one_a_row_are_refused(
+    propensity_N: npt.NDArray[np.float64], told: str
+) -> None:
+    scene = worlds.Scene.of(worlds.stdlib_base(limit=4), 2)
+    with pytest.raises(ConfigError, match=told):
+        worlds.one_signal(scene, "mine", propensity_N, {})

@@ -79,7 +79,12 @@ def bench(
     user_id: UserId = None,
     session_id: SessionId = None,
     methods: Annotated[
-        str, typer.Option(help="Names of tacit methods, comma-separated; all by default.", metavar="NAMES")
+        str,
+        typer.Option(
+            help="Names of tacit methods, or import paths of your own (module:Class), comma-separated; all of tacit's "
+            "by default.",
+            metavar="NAMES",
+        ),
     ] = "",
     seeds: Annotated[
         int | None,
@@ -110,6 +115,7 @@ def bench(
     """Compare estimators: one table with intervals, one tidy Parquet file, pictures."""
     from tacit.cli import notes
     from tacit.cli.options import note_quarantine, open_store, refuse_repeated
+    from tacit.cli.own_method import load_method
     from tacit.evaluation.bench import BUDGET, REAL_BUDGET, find_data, lines, run_bench, run_real, write_run
 
     keys = [name.strip() for name in methods.split(",") if name.strip()]
@@ -133,6 +139,7 @@ def bench(
     }
     _refuse_roles(roles, suite, data)
     refuse_repeated(signal or [], context or [])
+    chosen = [load_method(key) if ":" in key else key for key in keys]
     store, repeated = open_store(cache), seeds or _SEEDS
     if suite is Suite.REAL:
         if protocol is not Protocol.HONEST:
@@ -154,7 +161,7 @@ def bench(
                 log,
                 out / "parts",
                 data=_title(name),
-                keys=keys,
+                methods=chosen,
                 encoder=encoder,
                 config=config,
                 store=store,
@@ -182,7 +189,7 @@ def bench(
         base,
         out / "parts",
         data=_title(names[0]),
-        methods=keys,
+        methods=chosen,
         seeds=repeated,
         protocols=(*(("honest",) if honest else ()), *(("oracle",) if oracle else ())),
         encoder=encoder,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import PicklingError
 from typing import TypeVar
 
 import torch
@@ -57,7 +58,7 @@ def side_by_side(
         scratch: folder that the processes remove if this one is killed and cannot.
 
     Raises:
-        TacitError: a process is gone, most often for its memory.
+        TacitError: a process is gone, most often for its memory; or a task cannot be sent to one.
     """
     if jobs == 1 or len(todo) < 2:
         for i, task in enumerate(todo):
@@ -73,11 +74,22 @@ def side_by_side(
     )
     try:
         yield from pool(delayed(_do)(i, task, work) for i, task in enumerate(todo))
+    except PicklingError as error:
+        raise TacitError(_unsent(error.__context__ or error)) from error
     except BrokenProcessPool as error:
+        if "un-serialize" in str(error):  # loky's word for a task that arrived and could not be read
+            raise TacitError(_unsent(str(error.__cause__).strip().strip('"').splitlines()[-1])) from error
         raise TacitError(
             f"a process that fitted one of {len(todo)} jobs is gone ({type(error).__name__}); run the same command "
             f"again with fewer than {jobs} side by side (--jobs)"
         ) from error
+
+
+def _unsent(reason: object) -> str:
+    return (
+        f"an estimator cannot be sent to another process ({reason}); define it in a module that can be imported, or "
+        "fit one after the other: jobs=1 (--jobs 1)"
+    )
 
 
 def end_with(parent: int, scratch: Path | None = None) -> None:

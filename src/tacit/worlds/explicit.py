@@ -83,7 +83,21 @@ def instance_noise(
 def labelled(
     scene: Scene, name: str, propensity_N: FloatArray, rho01: float | FloatArray, rho10: float | FloatArray
 ) -> World:
-    """A world of one explicit label: given with probability `propensity_N`, r* flipped at rates for all or by row."""
+    """A world of one explicit label, `rated`: given with probability `propensity_N`, r* flipped at times.
+
+    Args:
+        scene: the texts.
+        name: of the world, and of its log.
+        propensity_N: P(a label is given) of each row.
+        rho01: P(label 0 | liked), for all rows or by row.
+        rho10: P(label 1 | not liked), likewise.
+
+    Example:
+        >>> from tacit.worlds import Scene, stdlib_base
+        >>> scene = Scene.of(stdlib_base(limit=4), seeds=2)
+        >>> labelled(scene, "half", np.full(scene.rows, 0.5), rho01=0.1, rho10=0.0)
+        World('half', rows=20, seeds=2, signals: rated)
+    """
     liked_SN = scene.liked()
     given_SN = scene.uniform("activity", scene.rows) < propensity_N
     flipped_SN = scene.uniform("noise", scene.rows) < np.where(liked_SN == 1, rho01, rho10)

@@ -34,14 +34,26 @@ def stream(cause: str, number: int = 0) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Scene:
-    """The texts that users will react to, and how likely each is to be liked."""
+    """The texts that users will react to, and how likely each is to be liked: where a world of one's own begins.
+
+    Attributes:
+        base: the rated log.
+        seeds: S.
+        preference_N: P(r* = 1) of each row, its gold.
+
+    Example:
+        >>> from tacit.worlds import stdlib_base
+        >>> scene = Scene.of(stdlib_base(limit=4), seeds=2)
+        >>> scene.rows, scene.liked().shape, scene.style_NF.shape[0]
+        (20, (2, 20), 20)
+    """
 
     base: FeedbackLog
     seeds: int
     preference_N: FloatArray
 
     @classmethod
-    def of(cls, base: FeedbackLog, seeds: int, soft: tuple[float, float] | None) -> Scene:
+    def of(cls, base: FeedbackLog, seeds: int, soft: tuple[float, float] | None = None) -> Scene:
         """Read the gold of a base log; `soft` = (lo, hi) maps it from [0, 1] to [lo, hi].
 
         Raises:
@@ -107,7 +119,27 @@ def record(
     misclick_K: FloatArray,
     polarity_K: npt.NDArray[np.int64],
 ) -> Recorded:
-    """Implicit signals float32 [S, N, K]: due where liked (polarity +1) or not liked (-1), else by mistake."""
+    """Implicit signals float32 [S, N, K]: due where liked (polarity +1) or not liked (-1), else by mistake.
+
+    Args:
+        scene: the texts; its random streams decide, the same on every run.
+        liked_SN: r*, as `scene.liked()` draws it.
+        propensity_SNK: P(signal k where it is due), [S, N, K] or [1, N, K].
+        misclick_K: P(signal k where it is not due).
+        polarity_K: +1 or -1 for each signal.
+
+    Raises:
+        ConfigError: propensities of another shape, or outside [0, 1].
+
+    Example:
+        >>> from tacit.worlds import stdlib_base
+        >>> scene = Scene.of(stdlib_base(limit=4), seeds=2)
+        >>> liked_SN, always_1NK = scene.liked(), np.ones((1, scene.rows, 1))
+        >>> clicks_SNK = record(scene, liked_SN, always_1NK, np.array([0.0]), np.array([1]))
+        >>> bool((clicks_SNK[:, :, 0] == liked_SN).all())
+        True
+    """
+    _check_propensity(propensity_SNK, (scene.seeds, scene.rows, len(misclick_K)))
     shape = (scene.rows, len(misclick_K))
     active_SNK = scene.uniform("activity", *shape) < propensity_SNK
     slipped_SNK = scene.uniform("misclick", *shape) < misclick_K
@@ -124,7 +156,26 @@ def one_signal(
     misclick: float = 0.0,
     roles: Mapping[str, Any] | None = None,
 ) -> World:
-    """A world of one implicit signal, `copied`, with the given chance of a copy where the answer is liked."""
+    """A world of one implicit signal, `copied`, with the given chance of a copy where the answer is liked.
+
+    Args:
+        scene: the texts.
+        name: of the world, and of its log.
+        propensity_N: P(copied | liked) of each row.
+        context: columns that the log names as context, N values each.
+        misclick: P(copied | not liked).
+        roles: as `assemble` takes them.
+
+    Raises:
+        ConfigError: a chance outside [0, 1], or not one for each row.
+
+    Example:
+        >>> from tacit.worlds import stdlib_base
+        >>> scene = Scene.of(stdlib_base(limit=4), seeds=2)
+        >>> weekend_N = np.arange(scene.rows) % 7 > 4
+        >>> one_signal(scene, "weekends", np.where(weekend_N, 0.1, 0.6), {"weekend": weekend_N})
+        World('weekends', rows=20, seeds=2, signals: copied)
+    """
     check_unit(name, misclick=misclick)
     liked_SN, misclick_K = scene.liked(), np.array([misclick])
     propensity_1NK = propensity_N[None, :, None]
@@ -153,6 +204,17 @@ def assemble(
         truth: kept beside the log.
         context: columns that the log names as context, N values each.
         roles: further columns by their role: {"user_id": values}; each column is called like its role.
+
+    Example:
+        >>> from tacit.worlds import stdlib_base
+        >>> scene = Scene.of(stdlib_base(limit=4), seeds=2)
+        >>> liked_SN, misclick_K, polarity_K = scene.liked(), np.zeros(2), np.array([1, -1])
+        >>> signals = (Signal("up"), Signal("down", polarity=-1))
+        >>> propensity_1NK = np.full((1, scene.rows, 2), [0.2, 0.1])
+        >>> recorded_SNK = record(scene, liked_SN, propensity_1NK, misclick_K, polarity_K)
+        >>> truth = WorldTruth(liked_SN, scene.preference_N, propensity_1NK, misclick_K)
+        >>> assemble(scene, "thumbs", signals, recorded_SNK, truth, context={})
+        World('thumbs', rows=20, seeds=2, signals: up, down)
     """
     table, kept = scene.base.table, scene.base.roles
     columns = {
@@ -167,6 +229,16 @@ def assemble(
         signals=signals, context=tuple(context), prompt_id="prompt_id", **{role: role for role in others}
     )
     return World(name, log, recorded_SNK, truth)
+
+
+def _check_propensity(propensity_SNK: FloatArray, shape: tuple[int, ...]) -> None:
+    found = propensity_SNK.shape
+    if len(found) != len(shape) or any(n not in (1, N) for n, N in zip(found, shape, strict=True)):
+        raise ConfigError(
+            f"worlds: propensities have the shape {found}, expected {shape}: seeds (or 1 for all), rows, signals"
+        )
+    if not np.all((propensity_SNK >= 0) & (propensity_SNK <= 1)):
+        raise ConfigError("worlds: a propensity is outside [0, 1] or no number, expected probabilities")
 
 
 def check_unit(world: str, **rates: float) -> None:

@@ -90,7 +90,7 @@ def gate_multi(base: FeedbackLog, seeds: int, *, active: float = 0.4, soft: Soft
     liked_SN = scene.liked()
     # Rows of a session compare the same number with the same A, so they are active together.
     active_SN = scene.uniform("gate", sessions)[:, session_N] < gate_N
-    recorded_SNK = record(scene, liked_SN, hit_K, alarm_K, polarity_K) * active_SN[:, :, None]
+    recorded_SNK = record(scene, liked_SN, hit_K[None, None], alarm_K, polarity_K) * active_SN[:, :, None]
     has_button = np.array([[name in buttons for name in GATED] for buttons in SURFACES.values()])
     recorded_SNK = np.where(has_button[surface_N], recorded_SNK, np.float32(np.nan))
 

@@ -42,6 +42,9 @@ class WorldTruth:
 class World:
     """Simulated feedback of S seeds on one set of texts; the seeds share texts and context.
 
+    Raises:
+        ConfigError: signals or truth of another shape than the log's.
+
     Example:
         >>> from tacit import worlds
         >>> world = worlds.make("scar", worlds.stdlib_base(limit=4), seeds=3)
@@ -59,6 +62,22 @@ class World:
     signals_SNK: Recorded
     """1, 0, and NaN where a signal could not be recorded or no label was given."""
     truth: WorldTruth
+
+    def __post_init__(self) -> None:
+        S, N, K = len(self.signals_SNK), len(self.log), len(self.log.roles.signals)
+        truth = self.truth
+        for what, found, expected in (
+            ("signals_SNK", self.signals_SNK.shape, ((S, N, K),)),
+            ("truth.liked_SN", truth.liked_SN.shape, ((S, N),)),
+            ("truth.preference_N", truth.preference_N.shape, ((N,),)),
+            ("truth.propensity_SNK", truth.propensity_SNK.shape, ((S, N, K), (1, N, K))),
+            ("truth.misclick_K", truth.misclick_K.shape, ((K,),)),
+        ):
+            if found not in expected:
+                raise ConfigError(
+                    f"world {self.name!r}: {what} has the shape {found}, expected {expected[0]} "
+                    f"(S = {S} seeds, N = {N} rows and K = {K} signals of its log)"
+                )
 
     def __repr__(self) -> str:
         signals = ", ".join(signal.name for signal in self.log.roles.signals)

@@ -5,8 +5,9 @@ A contender that is given anything a real log does not hold carries the protocol
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from tacit import methods
 from tacit.errors import ConfigError, TacitError, did_you_mean
+from tacit.evaluation.bench.own_code import own_code
 from tacit.evaluation.bench.problems import Problem
 from tacit.evaluation.bench.references import KnownPropensity
 from tacit.evaluation.table import Protocol
 from tacit.methods import Method, Observations
-from tacit.methods.method import Logits
+from tacit.methods.method import Logits, require_method
 from tacit.methods.primitives import bce
 from tacit.model import PropensityFeatures
 
@@ -67,8 +69,9 @@ class Contender:
         return obs
 
     def to_json(self) -> dict[str, Any]:
-        """What decides its result, for the configuration hash."""
+        """What decides its result, for the configuration hash; of an estimator of one's own its code as well."""
         return {
+            **own_code(self.method),
             "name": self.name,
             "method": [self.method.key, self.method.parameters()],
             "form": self.form,
@@ -135,26 +138,117 @@ def stopped_by_clean_labels(method: Method) -> Method:
     return clone
 
 
-def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = "honest") -> list[Contender]:
+Asked = str | Method | Contender
+
+
+def entrants(asked: Asked | Sequence[Asked]) -> tuple[tuple[str, ...], tuple[Contender, ...]]:
+    """What a run is asked for, as names that the bench knows, and contenders of one's own.
+
+    An estimator's row is called like its key, and its parameters where they are not the defaults: those of tacit may
+    take part once more with others.
+
+    Raises:
+        ConfigError: a name that nobody has, an object that is no estimator or has no key of its own, or two contenders
+            of one name.
+
+    Example:
+        >>> from tacit.methods import ImplicitRM
+        >>> names, own = entrants(["naive", ImplicitRM(objective="em")])
+        >>> names, [one.name for one in own]
+        (('naive',), ["implicit_rm(objective='em')"])
+    """
+    everything = [asked] if isinstance(asked, str | Method | Contender) else list(asked)
+    known = _known()
+    names: list[str] = []
+    own: list[Contender] = []
+    for one in everything:
+        if not isinstance(one, str | Contender):
+            one = Contender(row_name(require_method(one)), one)  # noqa: PLW2901
+        if isinstance(one, str):
+            _refuse_unknown(one, known)
+            names.append(one)
+        elif one == Contender(one.name, one.method) and type(one.method) is methods.available().get(one.name):
+            names.append(one.name)
+        else:
+            own.append(_entrant(one, known))
+    everyone = [*dict.fromkeys(names), *(one.name for one in own)]
+    for name in everyone:
+        if everyone.count(name) > 1:
+            raise ConfigError(
+                f"two contenders are called {name!r}; give one of them another key, or leave it out"
+            )
+    return tuple(names), tuple(own)
+
+
+def row_name(method: Method) -> str:
+    """The key of an estimator, with the parameters that are not the defaults.
+
+    Raises:
+        ConfigError: it has none, or the key of another class.
+    """
+    if not isinstance(getattr(method, "key", None), str):
+        kind = type(method).__name__
+        raise ConfigError(
+            f"{kind} has no key, the name of its row; write key = {kind.lower()!r} in the class"
+        )
+    methods.refuse_borrowed_key(method)
+    given = {field.name: getattr(method, field.name) for field in fields(method)}
+    told = [f"{f.name}={given[f.name]!r}" for f in fields(method) if given[f.name] != f.default]
+    return f"{method.key}({', '.join(told)})" if told else method.key
+
+
+def _entrant(one: Contender, known: set[str]) -> Contender:
+    """One of one's own, whose row says so if it reads what no log holds."""
+    row_name(require_method(one.method))
+    if one.name in known:
+        raise ConfigError(
+            f"{one.name!r} is a contender of the bench already; give {type(one.method).__name__} another key"
+        )
+    try:
+        json.dumps(one.method.parameters())
+    except TypeError as error:
+        raise ConfigError(
+            f"{one.name}: a parameter is nothing that JSON holds ({error}); expected numbers, text, lists of them"
+        ) from None
+    seeing = bool(one.given) or one.method.reads_gold
+    return replace(one, protocol="oracle") if seeing else one
+
+
+def _known() -> set[str]:
+    references = [*_explicit_references(), *_implicit_references(True), *_implicit_references(False)]
+    return {one.name for one in references} | set(methods.available()) | {"random"}
+
+
+def _refuse_unknown(key: str, known: set[str]) -> None:
+    if key not in known:
+        hint = did_you_mean(key, sorted(known))
+        raise ConfigError(f"unknown contender {key!r}{hint}; expected one of {', '.join(sorted(known))}")
+
+
+def contenders(
+    problem: Problem,
+    keys: Sequence[str] = (),
+    protocol: Protocol = "honest",
+    *,
+    own: Sequence[Contender] = (),
+) -> list[Contender]:
     """Who can read this problem, in the order of the registry, references and baselines included.
 
     Args:
         problem: decides who can take part.
         keys: names asked for; all when empty. `oracle`, naive and the baselines of `ALWAYS` always take part.
         protocol: "oracle" stops and calibrates every estimator by clean labels.
+        own: further ones; they come first, so that what is wrong with them shows at once. See `refusal`.
 
     Raises:
         ConfigError: a name that nobody has.
     """
-    everyone = _everyone(problem)
-    references = [*_explicit_references(), *_implicit_references(True), *_implicit_references(False)]
-    known = {one.name for one in references} | set(methods.available()) | {"random"}
+    everyone, known = _everyone(problem), _known()
     for key in keys:
-        if key not in known:
-            hint = did_you_mean(key, sorted(known))
-            raise ConfigError(f"unknown contender {key!r}{hint}; expected one of {', '.join(sorted(known))}")
+        _refuse_unknown(key, known)
     always = {"oracle", "naive_observed" if problem.explicit else "naive", "naive_one_signal", *ALWAYS}
-    chosen = [one for one in everyone if not keys or one.name in keys or one.name in always]
+    every = not keys and not own
+    chosen = [*own, *(one for one in everyone if every or one.name in keys or one.name in always)]
     if protocol == "oracle":
         chosen = [
             one
@@ -167,10 +261,30 @@ def contenders(problem: Problem, keys: Sequence[str] = (), protocol: Protocol = 
 
 def refusal(contender: Contender, problem: Problem) -> str | None:
     """Why a contender cannot read a problem, in its own words; None if it can."""
+    if (reason := _misfit(contender, problem)) is not None:
+        return reason
     try:
-        contender.method.check(contender.observe(problem).members(torch.tensor([0])).flat())
+        seen = contender.observe(problem).members(torch.tensor([0])).flat()
+        contender.method.check(seen)
+        if "prompt" in {head.view for head in contender.method.heads(seen)} and problem.texts.prompt is None:
+            return "needs prompts that are embedded apart from their responses"
     except TacitError as error:
         return str(error)
+    return None
+
+
+def _misfit(contender: Contender, problem: Problem) -> str | None:
+    """What it declares to need that this world has not."""
+    method = contender.method
+    if problem.explicit and method.setting == "implicit":
+        return "reads clicks, and this world holds labels (setting = 'explicit' for those)"
+    if not problem.explicit and method.setting in ("explicit", "pairwise"):
+        return "reads labels, given where users cared to; this world holds clicks"
+    if "context" in method.needs and problem.context_NC is None:
+        return "needs context, and this world has none"
+    absent = [name for name in contender.given if name not in problem.truth]
+    if absent:
+        return f"is to be given {absent[0]!r}, of which this world has no truth; it has {', '.join(problem.truth)}"
     return None
 
 

@@ -12,7 +12,6 @@ from tacit.evaluation.bench.results import DRAWS, Line
 from tacit.evaluation.bench.run import BenchResult
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.table import Row
-from tacit.methods import available
 
 HONEST = (
     "**honest**: training, stopping, capacity and calibration read the log alone, by each method's own criterion on "
@@ -89,7 +88,7 @@ def real_markdown(results: Sequence[RealResult], *, command: str) -> str:
             [
                 f"`{row.method}`",
                 row.protocol,
-                *(_interval(row.metrics.get(name)) if _shows(row, name) else "–" for name in metrics),
+                *(_interval(row.metrics.get(name)) if _shows(result, row, name) else "–" for name in metrics),
                 _signed(row.against["naive"][order]) if order in row.against.get("naive", {}) else "–",
                 f"{result.seconds[row.method]:.0f}",
             ]
@@ -118,8 +117,8 @@ def _words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
-def _shows(row: Row, metric: str) -> bool:
-    return metric not in ("brier", "ece") or available()[row.method].level == "prob"
+def _shows(result: RealResult, row: Row, metric: str) -> bool:
+    return metric not in ("brier", "ece") or result.levels[row.method] == "prob"
 
 
 def ranks(table: dict[str, list[Line]]) -> dict[tuple[str, str], list[float]]:

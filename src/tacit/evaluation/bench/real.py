@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tacit import methods
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, IdentificationWarning, TacitError
+from tacit.evaluation.bench.contenders import row_name
+from tacit.evaluation.bench.own_code import can_be_kept, own_code
 from tacit.evaluation.bench.parts import doubts_of, in_short, kept_doubts, read_part, write_part
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.side_by_side import with_doubts
@@ -27,7 +28,8 @@ from tacit.evaluation.table import Predictions, Protocol, Row, compare
 from tacit.features import EmbeddingStore, resolve_encoder
 from tacit.files import sha256_json
 from tacit.fitting import Prepared, prepare
-from tacit.methods import Method, Observations
+from tacit.methods import Method, Observations, available, get
+from tacit.methods.method import Level, require_method
 from tacit.model.description import models_signals
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
@@ -52,6 +54,7 @@ class RealResult:
         hashes: of its configuration, by name.
         refused: (contender, reason) of those that could not take part.
         facts: sizes, rates, encoder, budget.
+        levels: what the score of each contender means, by name.
         doubts: what fits warned of about identification, one line for each contender.
     """
 
@@ -62,14 +65,21 @@ class RealResult:
     hashes: dict[str, str]
     refused: tuple[tuple[str, str], ...]
     facts: dict[str, Any]
+    levels: dict[str, Level]
     doubts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"RealResult({self.data!r}, contenders={len(self.rows)}, folds by {self.unit}, "
+            f"refused={len(self.refused)})"
+        )
 
 
 def run_real(
     log: FeedbackLog,
-    folder: Path,
+    folder: str | Path,
     *,
-    keys: Sequence[str] = (),
+    methods: str | Method | Sequence[str | Method] = (),
     encoder: str = "minilm",
     config: TrainingConfig | None = None,
     data: str | None = None,
@@ -81,7 +91,7 @@ def run_real(
     Args:
         log: signals, and gold or ranks to judge by where there are any.
         folder: where parts are kept.
-        keys: estimators; all that can take part when empty. `ALWAYS` always do.
+        methods: keys of estimators, and estimators of one's own; all of tacit's when empty. `ALWAYS` always take part.
         encoder: as in `tacit.fit`.
         config: the budget of every contender.
         data: what tables call the log; the last part of its name when None.
@@ -89,11 +99,10 @@ def run_real(
         quiet: no progress bars.
 
     Raises:
-        ConfigError: an unknown estimator, a log without signals, or one that nothing judges.
+        ConfigError: an unknown estimator, two of one name, a log without signals, or one that nothing judges.
         DataError: no row has the gold or the rank that is named.
     """
-    for key in keys:
-        methods.get(key)
+    chosen = _chosen([methods] if isinstance(methods, str | Method) else methods)
     if not log.roles.signals:
         raise ConfigError(
             f"{log.name}: no signal is named; the real suite needs a log of feedback: name its columns "
@@ -101,11 +110,10 @@ def run_real(
         )
     truth = truths(log)  # refuses a log that nothing judges before anything is fitted
     config = config or BUDGET
-    chosen = [kind() for key, kind in methods.available().items() if not keys or key in keys or key in ALWAYS]
     resolved, observed = resolve_encoder(encoder), observe(log)
-    reasons = {method.key: _refusal(method, log, observed, resolved.paired) for method in chosen}
+    reasons = {name: _refusal(method, log, observed, resolved.paired) for name, method in chosen.items()}
     if truth.gold_N is None and truth.rank_N is None:
-        _refuse_unjudged(log, observed, [method for method in chosen if reasons[method.key] is None])
+        _refuse_unjudged(log, observed, [method for name, method in chosen.items() if reasons[name] is None])
     prepared = prepare(log, resolved, store=store, quiet=quiet)
     common = {
         "suite": "real",
@@ -120,22 +128,23 @@ def run_real(
     refused: list[tuple[str, str]] = []
     doubts: list[str] = []
     with progress(f"cross-validating {log.name}", len(chosen), quiet=quiet) as bar:
-        for method in chosen:
-            bar.advance(1, method.key)
-            if (reason := reasons[method.key]) is not None:
-                refused.append((method.key, reason))
+        for name, method in chosen.items():
+            bar.advance(1, name)
+            if (reason := reasons[name]) is not None:
+                refused.append((name, reason))
                 continue
-            key = sha256_json({**common, "method": [method.key, method.parameters()]})
+            decided = {**common, "method": [method.key, method.parameters()], **own_code(method)}
+            key = sha256_json(decided)
             try:
-                part = _part(folder, key, method, prepared, config)
+                part = _part(Path(folder) if can_be_kept(method) else None, key, method, prepared, config)
             except TacitError as error:  # one that cannot be fitted does not end a run of hours
-                refused.append((method.key, str(error)))
+                refused.append((name, str(error)))
                 continue
-            hashes[method.key], seconds[method.key] = key, float(part["seconds"])
+            hashes[name], seconds[name] = key, float(part["seconds"])
             protocol: Protocol = "oracle" if method.reads_gold else "honest"
-            found.append(Predictions(method.key, protocol, part["score"], part.get("log_likelihood")))
+            found.append(Predictions(name, protocol, part["score"], part.get("log_likelihood")))
             if warned := doubts_of(part):
-                doubts.append(f"{method.key}: {in_short(warned)}")
+                doubts.append(f"{name}: {in_short(warned)}")
     for line in doubts:
         warnings.warn(line, IdentificationWarning, stacklevel=2)
     rows = compare(found, truth)
@@ -157,8 +166,25 @@ def run_real(
         hashes,
         tuple(refused),
         facts,
+        {name: method.level for name, method in chosen.items()},
         tuple(doubts),
     )
+
+
+def _chosen(asked: Sequence[str | Method]) -> dict[str, Method]:
+    """The estimators of a run by the names of their rows."""
+    names = [one for one in asked if isinstance(one, str)]
+    for name in names:
+        get(name)  # refuses what nobody is called
+    chosen = {key: kind() for key, kind in available().items() if not asked or key in names or key in ALWAYS}
+    for one in asked:
+        if isinstance(one, str):
+            continue
+        name = row_name(require_method(one))
+        if name in chosen and chosen[name] != one:
+            raise ConfigError(f"two estimators are called {name!r}; give one of them another key")
+        chosen[name] = one
+    return chosen
 
 
 def _refuse_unjudged(log: FeedbackLog, obs: Observations, chosen: Sequence[Method]) -> None:
@@ -192,9 +218,10 @@ def _refusal(method: Method, log: FeedbackLog, obs: Observations, paired: bool) 
 
 
 def _part(
-    folder: Path, key: str, method: Method, prepared: Prepared, config: TrainingConfig
+    folder: Path | None, key: str, method: Method, prepared: Prepared, config: TrainingConfig
 ) -> dict[str, NDArray[Any]]:
-    part = read_part(folder, key, "score", "seconds", "doubts")
+    """A contender's predictions, kept in a folder unless there is None."""
+    part = None if folder is None else read_part(folder, key, "score", "seconds", "doubts")
     if part is None:
         started = time.perf_counter()
         (made,), doubts = with_doubts(lambda: cross_validate(prepared, [method], folds=FOLDS, config=config))
@@ -202,7 +229,8 @@ def _part(
         part = {"score": made.score_N, "seconds": seconds, "doubts": kept_doubts(doubts)}
         if made.log_likelihood_N is not None:
             part["log_likelihood"] = made.log_likelihood_N
-        write_part(folder, key, **part)
+        if folder is not None:
+            write_part(folder, key, **part)
     return part
 
 
@@ -215,7 +243,7 @@ def tidy_real(results: Sequence[RealResult]) -> Iterator[dict[str, Any]]:
                     "suite": "real",
                     "data": result.data,
                     "method": row.method,
-                    "level": methods.available()[row.method].level,
+                    "level": result.levels[row.method],
                     "protocol": row.protocol,
                     "metric": metric,
                     "value": _finite(interval.value),

@@ -24,11 +24,12 @@ from torch import Tensor
 
 from tacit._version import __version__
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError, IdentificationWarning, did_you_mean
-from tacit.evaluation.bench.contenders import Contender, contenders, refusal
+from tacit.errors import IdentificationWarning
+from tacit.evaluation.bench.contenders import Asked, Contender, contenders, entrants, refusal
+from tacit.evaluation.bench.own_code import can_be_kept
 from tacit.evaluation.bench.parts import in_short
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
-from tacit.evaluation.bench.suites import SUITES, Case
+from tacit.evaluation.bench.suites import Case, cases_of
 from tacit.evaluation.bench.workers import Job, Part, run_jobs
 from tacit.evaluation.side_by_side import processes
 from tacit.evaluation.table import Protocol
@@ -38,7 +39,6 @@ from tacit.progress import progress
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
 from tacit.training.selection import roster, teams, train_best
-from tacit.worlds import make
 
 BUDGET = TrainingConfig(members=2, hidden=(16, 16), max_epochs=80, patience=8, batch_size=256)
 """The same for every contender: two weight decays of one network, chosen by each method's held-out criterion."""
@@ -95,13 +95,20 @@ class BenchResult:
     facts: dict[str, Any] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        contenders = len({score.contender.name for score in self.scores})
+        return (
+            f"BenchResult({self.suite!r}, data={self.data!r}, cases={len(self.judged)}, contenders={contenders}, "
+            f"seeds={self.seeds}, refused={len(self.refused)})"
+        )
+
 
 def run_bench(
-    suite: str,
+    suite: str | Case | Sequence[Case],
     base: FeedbackLog,
-    folder: Path,
+    folder: str | Path,
     *,
-    methods: Sequence[str] = (),
+    methods: Asked | Sequence[Asked] = (),
     seeds: int = 5,
     protocols: Sequence[Protocol] = ("honest",),
     encoder: str = "minilm",
@@ -114,10 +121,11 @@ def run_bench(
     """Run a suite of simulated worlds, or what of it is missing.
 
     Args:
-        suite: a key of `SUITES`.
+        suite: a key of `SUITES`, or cases of one's own.
         base: texts with gold on every row.
         folder: where parts are kept.
-        methods: contenders by name; all that can take part when empty. The baselines always do.
+        methods: names, and estimators of one's own; all of tacit's when empty. The baselines always take part. An
+            estimator is called like its key; a `Contender` has a name of its own, and may be given true nuisances.
         seeds: S, all trained in one pass.
         protocols: "honest", "oracle" (clean labels stop and calibrate), or both.
         encoder: as in `tacit.fit`.
@@ -128,13 +136,26 @@ def run_bench(
         quiet: no progress bars.
 
     Raises:
-        ConfigError: an unknown suite or contender, or a base without gold.
+        ConfigError: an unknown suite or contender, two of one name, an estimator with the key of another, a case that
+            makes no world of these texts, or a base without gold.
         DataError: a base of fewer than four prompts.
+        TacitError: an estimator that cannot be sent to another process.
+
+    Example:
+        >>> import tempfile
+        >>> from tacit.evaluation.bench import Case
+        >>> from tacit.training import TrainingConfig
+        >>> from tacit.worlds import stdlib_base
+        >>> quick = TrainingConfig(members=1, hidden=(), weight_decay=1.0, max_epochs=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run_bench(
+        ...         [Case("long answers", "style", {"length": 1.6})], stdlib_base(limit=12), folder,
+        ...         methods=["nnpu"], seeds=2, encoder="hashing:32", config=quick,
+        ...     )
+        BenchResult('own', data='stdlib', cases=1, contenders=6, seeds=2, refused=0)
     """
-    if suite not in SUITES:
-        raise ConfigError(
-            f"unknown suite {suite!r}{did_you_mean(suite, SUITES)}; expected one of {', '.join(SUITES)}"
-        )
+    suite, cases = cases_of(suite)
+    names, own = entrants(methods)
     refuse_without_gold(base)
     config = config or BUDGET
     resolved = resolve_encoder(encoder)
@@ -165,13 +186,13 @@ def run_bench(
         "cases": {},
     }
     todo: list[tuple[Case, Job]] = []
-    for case in SUITES[suite]:
-        problem = Problem.of(texts, make(case.mechanism, base, seeds, **case.parameters))
+    for case in cases:
+        problem = Problem.of(texts, case.world(base, seeds))
         drawn = _drawn(problem)
         judged[case.name] = Judged(problem.liked_SN.numpy()[:, texts.test_N], texts.groups_N[texts.test_N])
         facts["cases"][case.name] = _rates(problem)
-        rows = [one for protocol in protocols for one in contenders(problem, methods, protocol)]
-        absent = [name for name in methods if name not in {one.name for one in rows}]
+        rows = [one for protocol in protocols for one in contenders(problem, names, protocol, own=own)]
+        absent = [name for name in names if name not in {one.name for one in rows}]
         refused += [(case.name, name, "is not for what this log holds") for name in absent]
         # References and baselines are the same under both protocols.
         for one in {(one.name, one.protocol): one for one in rows}.values():
@@ -179,7 +200,7 @@ def run_bench(
                 refused.append((case.name, one.name, reason))
                 continue
             key = sha256_json({**common, "case": _deciding(case, problem, drawn, one), "row": one.to_json()})
-            todo.append((case, Job(problem, one, key)))
+            todo.append((case, Job(problem, one, key, kept=can_be_kept(one.method))))
     once = {job.key: (case, job) for case, job in reversed(todo)}  # the first case of those that share a fit
     unique = [(case, job) for case, job in todo if once[job.key][1] is job]
     found: dict[str, Part | str] = {}
@@ -187,7 +208,9 @@ def run_bench(
     with shared, progress(f"suite {suite}", len(unique), quiet=quiet) as bar:
         fit = partial(fit_seeds, config=config)
         everything = [job for _, job in unique]
-        for i, part, warned in run_jobs(everything, fit, folder, processes(jobs), scratch=Path(shared.name)):
+        for i, part, warned in run_jobs(
+            everything, fit, Path(folder), processes(jobs), scratch=Path(shared.name)
+        ):
             case, job = unique[i]
             found[job.key], told[job.key] = part, warned
             bar.advance(1, f"{case.name}: {job.contender.name}")
@@ -241,7 +264,10 @@ def _deciding(case: Case, problem: Problem, drawn: str, one: Contender) -> Any:
     """What of a case decides a result: for the oracle, which reads no signal, the preferences alone."""
     if one.name == "oracle":
         return _hash(problem.liked_SN)
-    return [case.mechanism, case.parameters, drawn]
+    if isinstance(case.mechanism, str):
+        return [case.mechanism, case.parameters, drawn]
+    # What a function of one's own drew is all that a fit sees of it, whatever its code and its parameters.
+    return [[[s.polarity, s.kind] for s in problem.world.log.roles.signals], drawn]
 
 
 def _drawn(problem: Problem) -> str:

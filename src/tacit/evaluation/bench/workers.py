@@ -26,11 +26,12 @@ Fit = Callable[[Problem, Contender], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Job:
-    """One contender on one case, and the hash under which its result is kept."""
+    """One contender on one case, and the hash under which its result is kept, unless it is not to be."""
 
     problem: Problem
     contender: Contender
     key: str
+    kept: bool = True
 
 
 def run_jobs(
@@ -63,7 +64,13 @@ def _run(job: Job, fit: Fit, folder: Path) -> Part | str:
         scores_Sn, doubts = with_doubts(partial(fit, job.problem, job.contender))
     except TacitError as error:  # one that cannot be fitted does not end a run of hours
         return str(error)
+    except Exception as error:
+        error.add_note(
+            f"while fitting {job.contender.name}; tacit.testing.check_method finds faults of estimators"
+        )
+        raise
     seconds = np.array(time.perf_counter() - started)
     part = {"scores": scores_Sn, "seconds": seconds, "doubts": kept_doubts(doubts)}
-    write_part(folder, job.key, **part)
+    if job.kept:
+        write_part(folder, job.key, **part)
     return part

@@ -19,7 +19,7 @@ logger = logging.getLogger("tacit")
 
 def write_run(
     result: BenchResult | Sequence[RealResult],
-    folder: Path,
+    folder: str | Path,
     *,
     command: str,
     table: dict[str, list[Line]] | None = None,
@@ -35,6 +35,7 @@ def write_run(
     Returns:
         Paths by what they hold: "rows", "table", and one per picture; none of these without matplotlib, which is told.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = {"rows": folder / "results.parquet", "table": folder / "table.md"}
     if not isinstance(result, BenchResult):
