@@ -15,7 +15,6 @@ from torch import Tensor
 
 from tacit import methods
 from tacit.errors import ConfigError, TacitError, did_you_mean
-from tacit.evaluation.bench.own_code import own_code
 from tacit.evaluation.bench.problems import Problem
 from tacit.evaluation.bench.references import KnownPropensity
 from tacit.evaluation.table import Protocol
@@ -69,9 +68,8 @@ class Contender:
         return obs
 
     def to_json(self) -> dict[str, Any]:
-        """What decides its result, for the configuration hash; of an estimator of one's own its code as well."""
+        """What decides its result, for the configuration hash."""
         return {
-            **own_code(self.method),
             "name": self.name,
             "method": [self.method.key, self.method.parameters()],
             "form": self.form,
@@ -136,6 +134,11 @@ def stopped_by_clean_labels(method: Method) -> Method:
     ByCleanLabels.__name__ = base.__name__
     clone: Method = ByCleanLabels(**method.parameters())
     return clone
+
+
+def is_own(method: Method) -> bool:
+    """Whether an estimator is not tacit's, so that nothing tells if its code is still what an earlier result is of."""
+    return any(kind.__module__.split(".")[0] not in ("tacit", "builtins") for kind in type(method).__mro__)
 
 
 Asked = str | Method | Contender

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, IdentificationWarning, TacitError
-from tacit.evaluation.bench.contenders import row_name
-from tacit.evaluation.bench.own_code import can_be_kept, own_code
+from tacit.evaluation.bench.contenders import is_own, row_name
 from tacit.evaluation.bench.parts import doubts_of, in_short, kept_doubts, read_part, write_part
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.side_by_side import with_doubts
@@ -90,7 +89,7 @@ def run_real(
 
     Args:
         log: signals, and gold or ranks to judge by where there are any.
-        folder: where parts are kept.
+        folder: where parts are kept, of all but estimators of one's own, which may have been edited since.
         methods: keys of estimators, and estimators of one's own; all of tacit's when empty. `ALWAYS` always take part.
         encoder: as in `tacit.fit`.
         config: the budget of every contender.
@@ -133,10 +132,9 @@ def run_real(
             if (reason := reasons[name]) is not None:
                 refused.append((name, reason))
                 continue
-            decided = {**common, "method": [method.key, method.parameters()], **own_code(method)}
-            key = sha256_json(decided)
+            key = sha256_json({**common, "method": [method.key, method.parameters()]})
             try:
-                part = _part(Path(folder) if can_be_kept(method) else None, key, method, prepared, config)
+                part = _part(None if is_own(method) else Path(folder), key, method, prepared, config)
             except TacitError as error:  # one that cannot be fitted does not end a run of hours
                 refused.append((name, str(error)))
                 continue

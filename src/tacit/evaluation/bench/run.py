@@ -25,8 +25,7 @@ from torch import Tensor
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import IdentificationWarning
-from tacit.evaluation.bench.contenders import Asked, Contender, contenders, entrants, refusal
-from tacit.evaluation.bench.own_code import can_be_kept
+from tacit.evaluation.bench.contenders import Asked, Contender, contenders, entrants, is_own, refusal
 from tacit.evaluation.bench.parts import in_short
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
 from tacit.evaluation.bench.suites import Case, cases_of
@@ -123,7 +122,7 @@ def run_bench(
     Args:
         suite: a key of `SUITES`, or cases of one's own.
         base: texts with gold on every row.
-        folder: where parts are kept.
+        folder: where parts are kept, of all but estimators of one's own, which may have been edited since.
         methods: names, and estimators of one's own; all of tacit's when empty. The baselines always take part. An
             estimator is called like its key; a `Contender` has a name of its own, and may be given true nuisances.
         seeds: S, all trained in one pass.
@@ -200,7 +199,7 @@ def run_bench(
                 refused.append((case.name, one.name, reason))
                 continue
             key = sha256_json({**common, "case": _deciding(case, problem, drawn, one), "row": one.to_json()})
-            todo.append((case, Job(problem, one, key, kept=can_be_kept(one.method))))
+            todo.append((case, Job(problem, one, key, kept=not is_own(one.method))))
     once = {job.key: (case, job) for case, job in reversed(todo)}  # the first case of those that share a fit
     unique = [(case, job) for case, job in todo if once[job.key][1] is job]
     found: dict[str, Part | str] = {}
