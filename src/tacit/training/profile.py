@@ -70,21 +70,21 @@ def level_profile(
     """
     if not method.exchangeable or "reward" not in logits or method.log_likelihood(logits, obs) is None:
         return None
-    held_up = _HeldUp.of(method, logits, obs)
-    best = held_up.best()
+    refit = _Refit.of(method, logits, obs)
+    best = refit.best()
     nats = {
-        shift: round(max(0.0, held_up.at(best, shift)[1]), 2)
+        shift: round(max(0.0, refit.at(best, shift)[1]), 2)
         for shift in sorted(sign * size for sign in (-1, 1) for size in SHIFTS)
     }
     if not is_liking_times_acting(method, logits, obs):
         return LevelProfile(nats, None)
-    believed = [best, *held_up.within(best, -1), *held_up.within(best, 1)]
-    shares = [share for theta in believed for share in held_up.shares(theta, exclusion=exclusion)]
+    believed = [*refit.within(best, -1), *refit.within(best, 1)]
+    shares = [share for theta in believed for share in refit.shares(theta, exclusion=exclusion)]
     return LevelProfile(nats, (min(shares), max(shares)))
 
 
 @dataclass(frozen=True)
-class _HeldUp:
+class _Refit:
     """Rows, and numbers theta that scale and shift their logits (`moved`); one of them is the reward's level.
 
     Logits are taken about their means, so that a scale does not move a level.
@@ -103,7 +103,7 @@ class _HeldUp:
         return theta_sizes(self.logits, self.names)
 
     @classmethod
-    def of(cls, method: Method, logits: Mapping[str, Tensor], obs: Observations) -> _HeldUp:
+    def of(cls, method: Method, logits: Mapping[str, Tensor], obs: Observations) -> _Refit:
         names = tuple(sorted(logits))
         about = {name: value.double() - value.double().mean(0) for name, value in logits.items()}
         counts_n = method.counts(obs)
