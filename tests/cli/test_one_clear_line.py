@@ -253,6 +253,15 @@ def test_a_folder_with_another_model_is_never_overwritten(tacit: Tacit, here: Pa
     assert sorted(path.name for path in here.iterdir()) == ["log.jsonl", "rm"]
 
 
+@pytest.mark.parametrize("log", ["days", "days/*", "days/**/*.json*"])
+def test_a_model_is_not_written_where_its_log_is_read(tacit: Tacit, here: Path, log: str) -> None:
+    (here / "days").mkdir()
+    (here / "log.jsonl").rename(here / "days" / "log.jsonl")
+    ran = tacit("fit", log, "--signal", "copied", "--encoder", "hashing:64", "--out", "days/rm")
+    assert (ran.status, ran.out) == (2, "") and "--out days/rm lies where the input is read" in ran.err
+    assert [path.name for path in (here / "days").iterdir()] == ["log.jsonl"]
+
+
 def test_a_folder_with_other_files_is_not_touched(tacit: Tacit, here: Path) -> None:
     (here / "rm").mkdir()
     (here / "rm" / "thesis.txt").write_text("years of work", encoding="utf-8")

@@ -29,6 +29,12 @@ class Needs(Naive):
     def __init__(self, share):
         pass
 
+@dataclass(frozen=True)
+class NotANumber(Mine):
+    key = "not_a_number"
+    def loss(self, logits, obs):
+        return float("nan") * super().loss(logits, obs)
+
 heavy = Mine(weight=3.0)
 number = 3
 """
@@ -68,6 +74,17 @@ def test_an_estimator_of_the_current_folder_takes_part(tacit: Tacit, lab: Path, 
     assert f"--methods {asked} " in table
 
 
+def test_one_that_was_asked_for_and_took_no_part_is_told_with_the_reason(tacit: Tacit, lab: Path) -> None:
+    knobs = ("--encoder", "hashing:64", "--max-epochs", 2, "--limit", 30, "--seeds", 1)
+    ran = tacit("bench", *knobs, "--methods", "lab:NotANumber,causal_ips", "--json")
+    assert ran.status == 0
+    (told,) = (line for line in ran.err.splitlines() if line.startswith("not_a_number"))
+    assert told.startswith("not_a_number took no part in context: ") and "the loss became nan" in told
+    assert "causal_ips took no part in context: " in ran.err and "nnpu" not in ran.err
+    refused = {row["method"]: row for row in ran.json["refused"]}
+    assert refused["not_a_number"]["case"] == "context" and refused["not_a_number"]["reason"] in told
+
+
 def test_the_real_suite_takes_it_too(tacit: Tacit, lab: Path) -> None:
     ran = tacit(
         "bench", "--suite", "real", *SMALL, "--data", "log.jsonl", "--signal", "copied", "--gold", "rating",
@@ -83,7 +100,10 @@ def test_the_real_suite_takes_it_too(tacit: Tacit, lab: Path) -> None:
     [
         ("labb:Mine", ("no module 'labb' in the current folder",)),
         ("lab.sub:Mine", ("no module 'lab.sub'",)),
-        ("lab:Mime", ("lab has no 'Mime'; its estimators are Mine, Needs, heavy; did you mean 'Mine'?",)),
+        (
+            "lab:Mime",
+            ("lab has no 'Mime'; its estimators are Mine, Needs, NotANumber, heavy; did you mean 'Mine'?",),
+        ),
         ("lab:number", ("lab:number: found 3 (int)", "its estimators are Mine")),
         ("lab:Needs", ("Needs() failed: TypeError", "'share'", "lab:instance")),
         ("lab.py:Mine", ("expected an import path such as lab:Mine",)),

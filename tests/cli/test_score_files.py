@@ -283,6 +283,23 @@ def test_a_pattern_is_scored_as_one_file_and_never_added_to(tacit: Tacit, here: 
     refused(ran, "--out day-3.jsonl lies where the input is read")
 
 
+def test_texts_are_read_by_the_names_of_the_fit_where_they_are_there(tacit: Tacit, here: Path) -> None:
+    log = [
+        {"question": row["prompt"], "answer": row["response"], "copied": i % 2}
+        for i, row in enumerate(rows(9))
+    ]
+    write(here / "asked.jsonl", log)
+    knobs = ("--encoder", "hashing:16", "--epochs", 3, "--linear", "--quiet", "--out", "asked")
+    ran = tacit(
+        "fit", "asked.jsonl", "--signal", "copied", "--prompt", "question", "--response", "answer", *knobs
+    )
+    assert ran.status == 0, ran.err
+    write(here / "named.jsonl", [row | {"copied": "no signal"} for row in log])
+    write(here / "usual.jsonl", [{"prompt": row["question"], "response": row["answer"]} for row in log])
+    named, usual = (tacit("score", "asked", name, "--json") for name in ("named.jsonl", "usual.jsonl"))
+    assert named.json == usual.json and len(named.json["scores"]) == len(log)
+
+
 def test_standard_input_is_scored_and_written_beside(
     tacit: Tacit, here: Path, fitted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

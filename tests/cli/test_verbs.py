@@ -461,6 +461,9 @@ def test_a_model_that_is_surely_worse_ends_the_job_with_status_1_if_asked(tacit:
         ran = tacit("evaluate", *better, *form, "--fail-if-worse")
         assert (ran.status, ran.err) == (0, "")
     assert "auroc" in plain.json["worse"] and ran.json["worse"] == []
+    write(here / "audited.jsonl", [row | {"prompt": "p", "rating": row["copied"]} for row in content[:80]])
+    ran = tacit("evaluate", *worse, "--fail-if-worse")  # one prompt has no interval, so nothing is sure
+    assert (ran.status, ran.out) == (2, "") and "--fail-if-worse could say nothing" in ran.err
     ran = tacit("evaluate", "by_copied", "audited.jsonl", "--gold", "rating", "--fail-if-worse")
     assert ran.status == 2 and "--fail-if-worse compares with another model, expected --against" in ran.err
 

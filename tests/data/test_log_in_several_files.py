@@ -91,6 +91,20 @@ def test_hidden_and_other_files_are_passed_over_unless_the_pattern_names_them(tm
     assert len(FeedbackLog.read(folder / ".old*")) == len(FeedbackLog.read(folder / "_tm?/*")) == 4
 
 
+def test_what_lies_there_and_is_not_read_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = days(tmp_path / "logs", "jsonl")
+    (folder / "latest.jsonl").symlink_to("2026-11-02.jsonl")
+    (folder / "2026-11-03.zst").touch()
+    with caplog.at_level("INFO", logger="tacit"):
+        for source in (folder, folder / "*"):
+            assert len(FeedbackLog.read(source, **ROLES)) == len(ROWS)
+    told = f"read 2 JSON files, others passed over: 2 ({folder / '2026-11-03.zst'}, …)"
+    assert [line for line in caplog.messages if "passed over" in line] == [
+        f"{folder}: {told}",
+        f"{folder / '*'}: {told}",
+    ]
+
+
 @pytest.mark.parametrize(("form", "hours"), [("jsonl", [7, 12]), ("csv", ["7", "12"]), ("parquet", [7, 12])])
 def test_folders_called_key_value_are_columns_below_the_folder_named(
     tmp_path: Path, form: str, hours: list[Any]

@@ -231,6 +231,19 @@ def test_a_fault_in_an_estimator_ends_the_run_with_its_name(tmp_path: Path, jobs
     assert any("while fitting crashing" in note for note in caught.value.__notes__)
 
 
+class Doubting(Half):
+    key: ClassVar[str] = "doubting"
+
+    def check(self, obs: Observations) -> None:
+        raise RuntimeError("cannot tell")
+
+
+def test_a_fault_while_it_looks_at_a_log_has_its_name_too(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="cannot tell") as caught:
+        own_run(tmp_path, Doubting())
+    assert any("asking doubting" in note for note in caught.value.__notes__)
+
+
 # What is kept
 
 

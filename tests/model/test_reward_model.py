@@ -288,12 +288,15 @@ def test_without_context_that_tells_the_level_lies_between_the_clicks_and_one() 
         blind = fit(
             log_of({**TABLE, "same": [1] * len(TABLE["slot"])}, **roles), encoder="hashing:32", config=QUICK
         )
-        assert blind.info["metrics"]["base_rate_bounds"] == pytest.approx([np.mean(TABLE["copied"]), 1])
+        told = blind.info["metrics"]
+        assert told["base_rate_bounds"] == pytest.approx([np.mean(TABLE["copied"]), 1])
+        assert told["level_profile"] is None  # only the form of the heads would speak in it
+        assert told["base_rate_interval"][0] < told["base_rate_bounds"][0]
     published = fit(log_of(TABLE), encoder="hashing:32", config=QUICK, propensity_features="text")
     assert published.info["metrics"]["base_rate_bounds"][1] == 1
 
 
-def test_a_complaint_leaves_the_share_of_dislikes_open() -> None:
+def test_a_complaint_leaves_the_share_of_dislikes_open(tmp_path: Path) -> None:
     silent = log_of(
         {**TABLE, "left": [1 - liked for liked in TABLE["copied"]]}, signals=(Signal("left", polarity=-1),)
     )
@@ -307,6 +310,10 @@ def test_a_complaint_leaves_the_share_of_dislikes_open() -> None:
     found = fitted.info["metrics"]
     assert found["base_rate_bounds"] == pytest.approx([1 - most, 1 - fewest], abs=1e-5)
     assert 1 - most < found["base_rate"] < 1 - fewest
+    fitted.save(tmp_path / "rm")
+    assert "how often users dislike *and* act" in " ".join(
+        (tmp_path / "rm" / "README.md").read_text().split()
+    )
 
 
 def test_gold_a_second_signal_or_misclicks_leave_no_bounds_to_state() -> None:

@@ -275,13 +275,27 @@ def test_a_world_whose_shapes_contradict_its_log_is_refused(changed: dict[str, A
     [
         (np.full(19, 0.5), r"have the shape \(1, 19, 1\), expected \(2, 20, 1\)"),
         (np.full((20, 1), 0.5), "have the shape"),
-        (np.full(20, 1.5), r"outside \[0, 1\]"),
-        (np.full(20, np.nan), "no number"),
+        (np.full(20, 1.5), "a propensity is 1.5, expected"),
+        (np.full(20, np.nan), "a propensity is nan, expected"),
+        (-0.1, "a propensity is -0.1, expected"),
     ],
 )
 def test_chances_of_a_click_that_are_none_or_not_one_a_row_are_refused(
-    propensity_N: npt.NDArray[np.float64], told: str
+    propensity_N: npt.NDArray[np.float64] | float, told: str
 ) -> None:
     scene = worlds.Scene.of(worlds.stdlib_base(limit=4), 2)
     with pytest.raises(ConfigError, match=told):
         worlds.one_signal(scene, "mine", propensity_N, {})
+
+
+def test_one_chance_is_that_of_every_row() -> None:
+    scene = worlds.Scene.of(worlds.stdlib_base(limit=4), 2)
+    one, each = (worlds.one_signal(scene, "mine", chance, {}) for chance in (0.3, np.full(20, 0.3)))
+    np.testing.assert_array_equal(one.signals_SNK, each.signals_SNK)
+    np.testing.assert_array_equal(one.truth.propensity_SNK, each.truth.propensity_SNK)
+
+
+def test_a_context_of_another_length_is_refused_by_its_name() -> None:
+    scene = worlds.Scene.of(worlds.stdlib_base(limit=4), 2)
+    with pytest.raises(ConfigError, match="mine: column 'hour' has 19 values, expected 20"):
+        worlds.one_signal(scene, "mine", 0.3, {"hour": np.zeros(19)})

@@ -30,6 +30,7 @@ from tacit.files import sha256_json
 if TYPE_CHECKING:
     from tacit.data import FeedbackLog
     from tacit.evaluation.bench import BenchResult, Line, RealResult
+    from tacit.methods import Method
 
 
 class Suite(StrEnum):
@@ -171,6 +172,7 @@ def bench(
         ]
         for _, log in logs:
             note_quarantine(log)
+        _note_refused([(r.data, name, reason) for r in real for name, reason in r.refused], chosen)
         notes.release()
         written = write_run(
             real,
@@ -199,11 +201,26 @@ def bench(
         quiet=quiet,
     )
     note_quarantine(base)
+    _note_refused(result.refused, chosen)
     notes.release()
     command = _command(suite, data, roles, keys, repeated, protocol, encoder, limit, max_epochs)
     table = lines(result)
     written = write_run(result, out / _folder(suite, [(names[0], base)]), command=command, table=table)
     _show(result, table, written, json=json)
+
+
+def _note_refused(refused: Sequence[tuple[str, str, str]], asked: Sequence[str | Method]) -> None:
+    """Say of those who were asked for by name where they could not take part, and why; the table says it of all."""
+    from tacit.cli import notes
+    from tacit.evaluation.bench.contenders import row_name
+
+    names = {one if isinstance(one, str) else row_name(one) for one in asked}
+    where: dict[tuple[str, str], list[str]] = {}
+    for case, name, reason in refused:
+        if name in names:
+            where.setdefault((name, reason), []).append(case)
+    for (name, reason), cases in where.items():
+        notes.say(f"{name} took no part in {', '.join(dict.fromkeys(cases))}: {reason}")
 
 
 def _refuse_roles(roles: Mapping[str, Any], suite: Suite, data: list[str] | None) -> None:
@@ -277,8 +294,15 @@ def _show(result: BenchResult, table: dict[str, list[Line]], written: dict[str, 
     from tacit.cli.render import number, print_json, print_table, with_interval
 
     if json:
+        refused = [dict(zip(("case", "method", "reason"), one, strict=True)) for one in result.refused]
         print_json(
-            {"suite": result.suite, "data": result.data, "cases": _json(table), "files": _paths(written)}
+            {
+                "suite": result.suite,
+                "data": result.data,
+                "cases": _json(table),
+                "refused": refused,
+                "files": _paths(written),
+            }
         )
         return
     for case, rows in table.items():
@@ -308,6 +332,11 @@ def _show_real(results: list[RealResult], written: dict[str, Path], *, json: boo
             {
                 "suite": "real",
                 "logs": {r.data: [row.to_json() for row in r.rows] for r in results},
+                "refused": [
+                    {"log": r.data, "method": name, "reason": reason}
+                    for r in results
+                    for name, reason in r.refused
+                ],
                 "files": _paths(written),
             }
         )

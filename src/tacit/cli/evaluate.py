@@ -122,6 +122,11 @@ def evaluate(
         store=open_store(cache),
         quiet=quiet or json,
     )
+    if fail_if_worse and not result.comparable():
+        raise ConfigError(
+            f"{path}: no metric of both models has an interval, so --fail-if-worse could say nothing; expected judged "
+            "answers to several prompts"
+        )
     if json:
         print_json(result.to_json())
     else:

@@ -94,7 +94,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         ConfigError: a missing option, or a folder that holds something else.
     """
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log
+    from tacit.cli.options import open_store, read_log, refuse_where_read
     from tacit.errors import ConfigError, DegenerateDataError
     from tacit.features import resolve_encoder
     from tacit.fitting import fit as fit_model
@@ -119,6 +119,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     _refuse_unwritable(folder)
     if not (folder / MANIFEST).is_file():
         refuse_occupied(folder)
+    refuse_where_read(folder, given["log"], within=MANIFEST)
     roles = ("context", "gold", "prompt", "response", "prompt_id", "user_id", "session_id", "policy")
     log = read_log(
         given["log"],
@@ -265,8 +266,9 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
         print(told)
         if bounds := metrics.get("base_rate_bounds"):
             low, high = map(number, bounds)
+            due = "liking" if info["log"]["signals"][0]["polarity"] > 0 else "disliking"
             print(
-                f"  from {low} to {high} stays open however long the log: one signal shows liking times acting"
+                f"  from {low} to {high} stays open however long the log: one signal shows {due} times acting"
             )
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"

@@ -133,6 +133,27 @@ def note_quarantine(log: FeedbackLog) -> None:
         notes.say(log.quarantine.describe())
 
 
+def refuse_where_read(out: Path, source: str, *, within: str = "") -> None:
+    """Raise if what is written would be read as well, when the same input is read again.
+
+    Args:
+        out: a file, or a folder.
+        source: a file, a folder of files or a pattern.
+        within: a file that will lie in `out`, where that is a folder.
+
+    Raises:
+        ConfigError: `out` lies there.
+    """
+    from tacit.data.readers import would_match
+
+    read = Path(source).resolve()
+    added = read.exists() and out.resolve().is_relative_to(read)
+    if added or would_match(source, out) or would_match(source, out / within):
+        raise ConfigError(
+            f"--out {out} lies where the input is read, which it would change; expected another place"
+        )
+
+
 def refuse_repeated(signals: Sequence[str | Signal], context: list[str]) -> None:
     """Raise if a repeatable option names one column twice.
 

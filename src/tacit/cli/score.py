@@ -48,6 +48,7 @@ def score(
     from tacit.cli import notes
     from tacit.cli.options import open_store, read_log
     from tacit.cli.render import print_json
+    from tacit.data import Roles
     from tacit.data.input_rows import InputRows
     from tacit.data.readers import STANDARD_INPUT, open_raw
     from tacit.model import load_model
@@ -56,7 +57,11 @@ def score(
         _refuse_place(out, pairs)
     rm = load_model(model)
     read = open_raw(pairs) if pairs == STANDARD_INPUT else pairs  # which comes only once
-    log = read_log(read, prompt=prompt, response=response, source=source, max_bad=max_bad)
+    roles = Roles.from_json(rm.info["roles"])
+    texts = Roles(prompt=roles.prompt, response=roles.response)
+    log = read_log(
+        read, prompt=prompt, response=response, source=source, max_bad=max_bad, like=texts, partly=True
+    )
     rows = InputRows.of(log, read) if out is not None or log.quarantine.total else None
     if out is not None and rows is not None:
         _refuse_taken(rows, pairs)
@@ -92,18 +97,14 @@ def _refuse_place(out: Path, pairs: str) -> None:
     """Say before the scores, not after them, that they could not be written."""
     import os
 
+    from tacit.cli.options import refuse_where_read
     from tacit.data.input_rows import ending
-    from tacit.data.readers import would_match
     from tacit.errors import ConfigError
 
     ending(out)
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
-    read = Path(pairs).resolve()  # a file, or a folder of files, to which this one must not be added
-    if (read.exists() and out.resolve().is_relative_to(read)) or would_match(pairs, out):
-        raise ConfigError(
-            f"--out {out} lies where the input is read, which it would change; expected another place"
-        )
+    refuse_where_read(out, pairs)
     parent = next(p for p in out.resolve().parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise ConfigError(f"--out {out}: {parent} is no folder that may be written; choose another --out")

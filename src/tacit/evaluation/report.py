@@ -5,6 +5,7 @@ A fine-tuned model is judged as it is on any log: to fine-tune it anew for every
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -52,6 +53,11 @@ class Evaluation:
     def differences(self) -> dict[str, dict[str, Interval]]:
         """Paired differences of the model from the references."""
         return next(row.against for row in self.rows if row.method == self.main)
+
+    def comparable(self) -> bool:
+        """Whether some metric of both models has an interval: of one prompt, none has."""
+        gains = {} if self.against is None else self.differences()[self.against]
+        return any(math.isfinite(gain.low) for gain in gains.values())
 
     def worse(self) -> dict[str, Interval]:
         """Metrics in which the model does worse than `against`: its whole paired interval lies on the wrong side of 0.

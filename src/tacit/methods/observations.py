@@ -150,8 +150,8 @@ class Observations:
         """
         if name not in self.columns:
             raise DataError(
-                f"nuisance {name!r} is missing (found {', '.join(sorted(self.columns)) or 'none'}); it is estimated by "
-                "an earlier stage of a fit: supply it as columns={...} where the loss is used alone"
+                f"nuisance {name!r} is missing (found {', '.join(sorted(self.columns)) or 'none'}); a stage of the fit "
+                "estimates it or the caller knows it: nuisances={...} of a fit, with_columns(...) of observations"
             )
         return self.columns[name]
 

@@ -119,7 +119,7 @@ Scores how much users *like* a response, learned from what they did with {log["r
 
 ## What it tells and what it cannot
 
-{_level(manifest["metrics"], method)}
+{_level(manifest, method)}
 * The log alone does not tell: {identification["not_identified"]}.
 {_agreement(manifest["metrics"])}\
 {_criterion(manifest)}
@@ -157,7 +157,8 @@ rm.probability({asked})  # {chance}
 rm.uncertainty({asked})  # spread between members, in logits"""
 
 
-def _level(metrics: Mapping[str, Any], method: Method) -> str:
+def _level(manifest: Mapping[str, Any], method: Method) -> str:
+    metrics = manifest["metrics"]
     if method.level == "prob":
         told = f"* Estimated share of responses that users like: **{_percent(metrics['base_rate'])}**."
         bounds, interval = metrics.get("base_rate_bounds"), metrics.get("base_rate_interval")  # newer folders
@@ -166,10 +167,11 @@ def _level(metrics: Mapping[str, Any], method: Method) -> str:
             told += f" The log does\n  not rule out any share from **{low} to {high}** (95 %)."
         if bounds is not None:
             low, high = map(_percent, bounds)
+            due = "like" if manifest["log"]["signals"][0]["polarity"] > 0 else "dislike"
             told += (
-                f" One signal shows only how\n  often users like *and* act: from {low} to {high} it stays open however "
-                "long the log, if the form\n  of the propensity is not trusted. A second signal or audited rows (gold) "
-                "would settle it."
+                f" One signal shows only how\n  often users {due} *and* act: from {low} to {high} it stays open "
+                "however long the log, if the form\n  of the propensity is not trusted. A second signal or audited "
+                "rows (gold) would settle it."
             )
         return told
     return "* What share of responses users like is not told: scores order responses, and have no level of their own."

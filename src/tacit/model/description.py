@@ -157,8 +157,8 @@ def describe_level(
     `base_rate_bounds` is what one signal leaves open however long the log (`open_level`); None where something else
     settles the level. `base_rate_interval` holds the error of fitting as well: 95 %, by profile likelihood, and never
     narrower than the bounds; None of several signals. `level_profile` has pairs of a shift of all scores and the nats
-    that it loses. Both are None of a method without a likelihood of preference and propensity, and without held-out
-    rows, where a fine-tuned model has no share either.
+    that it loses; None of one signal without context that varies. Both are None of a method without a likelihood of
+    preference and propensity, and without held-out rows, where a fine-tuned model has no share either.
     """
     interval = None
     if share is not None and profile is not None and profile.interval is not None:
@@ -168,7 +168,7 @@ def describe_level(
         "base_rate": share,
         "base_rate_bounds": None if bounds is None else list(bounds),
         "base_rate_interval": interval,
-        "level_profile": None if profile is None else [list(pair) for pair in profile.nats.items()],
+        "level_profile": [list(pair) for pair in profile.nats.items()] if profile and profile.nats else None,
     }
 
 

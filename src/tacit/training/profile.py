@@ -32,7 +32,8 @@ class LevelProfile:
     """What the log loses when the level of the reward is moved, and the shares of likes that it does not rule out.
 
     Attributes:
-        nats: by shift of the reward logit, in order: log-likelihood lost in all, all other levels and scales refitted.
+        nats: by shift of the reward logit, in order: log-likelihood lost in all, all other levels and scales refitted,
+            within the fitted form. Empty of one signal without `exclusion`: nothing but that form would speak in it.
         interval: least and greatest share of liked responses, 95 %; None where one signal is not all there is. Of
             several, the level rests on how they fall together, and an error in the shape of any head moves it: such
             intervals held too seldom where the truth is known.
@@ -72,11 +73,12 @@ def level_profile(
         return None
     refit = _Refit.of(method, logits, obs)
     best = refit.best()
-    nats = {
-        shift: round(max(0.0, refit.at(best, shift)[1]), 2)
-        for shift in sorted(sign * size for sign in (-1, 1) for size in SHIFTS)
-    }
-    if not is_liking_times_acting(method, logits, obs):
+    one_signal = is_liking_times_acting(method, logits, obs)
+    shifts = (
+        [] if one_signal and not exclusion else sorted(sign * size for sign in (-1, 1) for size in SHIFTS)
+    )
+    nats = {shift: round(max(0.0, refit.at(best, shift)[1]), 2) for shift in shifts}
+    if not one_signal:
         return LevelProfile(nats, None)
     believed = [*refit.within(best, -1), *refit.within(best, 1)]
     shares = [share for theta in believed for share in refit.shares(theta, exclusion=exclusion)]

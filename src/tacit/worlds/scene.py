@@ -150,7 +150,7 @@ def record(
 def one_signal(
     scene: Scene,
     name: str,
-    propensity_N: FloatArray,
+    propensity_N: FloatArray | float,
     context: Mapping[str, Any],
     *,
     misclick: float = 0.0,
@@ -161,7 +161,7 @@ def one_signal(
     Args:
         scene: the texts.
         name: of the world, and of its log.
-        propensity_N: P(copied | liked) of each row.
+        propensity_N: P(copied | liked) of each row, or one number for all.
         context: columns that the log names as context, N values each.
         misclick: P(copied | not liked).
         roles: as `assemble` takes them.
@@ -178,7 +178,8 @@ def one_signal(
     """
     check_unit(name, misclick=misclick)
     liked_SN, misclick_K = scene.liked(), np.array([misclick])
-    propensity_1NK = propensity_N[None, :, None]
+    each_N = np.asarray(propensity_N, dtype=np.float64)
+    propensity_1NK = (np.full(scene.rows, each_N) if each_N.ndim == 0 else each_N)[None, ..., None]
     recorded = record(scene, liked_SN, propensity_1NK, misclick_K, np.array([1]))
     truth = WorldTruth(liked_SN, scene.preference_N, propensity_1NK, misclick_K)
     return assemble(scene, name, (Signal("copied"),), recorded, truth, context, roles=roles)
@@ -224,6 +225,11 @@ def assemble(
     }
     columns |= {s.name: signal_column(recorded_SNK[0, :, k]) for k, s in enumerate(signals)}
     others = dict(roles or {})
+    for column, values in {**context, **others}.items():
+        if len(values) != scene.rows:
+            raise ConfigError(
+                f"{name}: column {column!r} has {len(values)} values, expected {scene.rows}, one per row"
+            )
     columns |= {column: pa.array(values) for column, values in {**context, **others}.items()}
     log = FeedbackLog(pa.table(columns), Roles(), name=name).with_roles(
         signals=signals, context=tuple(context), prompt_id="prompt_id", **{role: role for role in others}
@@ -237,8 +243,9 @@ def _check_propensity(propensity_SNK: FloatArray, shape: tuple[int, ...]) -> Non
         raise ConfigError(
             f"worlds: propensities have the shape {found}, expected {shape}: seeds (or 1 for all), rows, signals"
         )
-    if not np.all((propensity_SNK >= 0) & (propensity_SNK <= 1)):
-        raise ConfigError("worlds: a propensity is outside [0, 1] or no number, expected probabilities")
+    wrong = propensity_SNK[~((propensity_SNK >= 0) & (propensity_SNK <= 1))]
+    if len(wrong):
+        raise ConfigError(f"worlds: a propensity is {wrong[0]:g}, expected probabilities, from 0 to 1")
 
 
 def check_unit(world: str, **rates: float) -> None:

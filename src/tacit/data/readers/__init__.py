@@ -13,6 +13,7 @@ from tacit.data.readers.several import (
     is_pattern,
     matches,
     read_several,
+    readable,
     split_pattern,
     would_match,
 )
@@ -70,9 +71,9 @@ def _read_folder(path: Path) -> RawTable:
 
     if is_dataset(path):
         return read_folder(path)
-    files = files_below(path)
+    files, passed = readable(files_below(path))
     if files:
-        return read_several(files, str(path), path)
+        return read_several(files, str(path), path, passed=passed)
     raise DataError(
         f"{path}: a folder without state.json and without log files; expected a folder of Dataset.save_to_disk or "
         f"one of .jsonl, .json, .csv or .parquet files"
@@ -80,13 +81,13 @@ def _read_folder(path: Path) -> RawTable:
 
 
 def _read_pattern(source: str | Path) -> RawTable:
-    files = matches(source)
+    files, passed = readable(matches(source))
     if not files:
         raise DataError(
             f"{source}: no file matches this pattern; expected .jsonl, .ndjson, .json, .parquet or .csv files, the "
             f"text forms also as .gz"
         )
-    return read_several(files, str(source), split_pattern(source)[0])
+    return read_several(files, str(source), split_pattern(source)[0], passed=passed)
 
 
 def _read_list(files: list[Path]) -> RawTable:

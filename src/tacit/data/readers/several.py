@@ -41,14 +41,14 @@ def split_pattern(source: str | Path) -> tuple[Path, str]:
     return Path(*parts[:first]), "/".join(parts[first:])
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Files of a known format below a folder, in order of their paths; hidden ones (`.tmp`, `_temporary/`) are none."""
-    found = (path for path in folder.rglob("*") if kind_of(path) and path.is_file())
-    return sorted(path for path in found if not _hidden(path.relative_to(folder)))
+def files_below(folder: Path) -> set[Path]:
+    """Files below a folder; hidden ones (`.tmp`, `_temporary/`) are none."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path for path in found if not _hidden(path.relative_to(folder))}
 
 
-def matches(source: str | Path) -> list[Path]:
-    """Files of a known format that a pattern matches, or that lie below a folder it matches, in order of their paths.
+def matches(source: str | Path) -> set[Path]:
+    """Files that a pattern matches, or that lie below a folder it matches.
 
     Names that begin with `.` or `_` are passed over unless the pattern has one that does.
 
@@ -65,11 +65,19 @@ def matches(source: str | Path) -> list[Path]:
     for path in found:
         if _hidden(path.relative_to(base)) and not asked:
             continue
-        if path.is_dir():
-            files.update(files_below(path))
-        elif kind_of(path):
-            files.add(path)
-    return sorted(files)
+        files |= files_below(path) if path.is_dir() else {path}
+    return files
+
+
+def readable(found: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Files of a known format in order of their paths, each once whatever links lead to it; and those passed over."""
+    files: list[Path] = []
+    passed: list[Path] = []
+    seen: set[Path] = set()
+    for path in sorted(found):
+        (files if kind_of(path) and path.resolve() not in seen else passed).append(path)
+        seen.add(path.resolve())
+    return files, passed
 
 
 def would_match(source: str | Path, new: Path) -> bool:
@@ -86,7 +94,9 @@ def would_match(source: str | Path, new: Path) -> bool:
     return any(fnmatch(str(path), str(meant)) for path in (place, *place.parents))
 
 
-def read_several(files: Sequence[Path], name: str, base: Path | None) -> RawTable:
+def read_several(
+    files: Sequence[Path], name: str, base: Path | None, *, passed: Sequence[Path] = ()
+) -> RawTable:
     """Read `files` as one table; folders below `base` called `key=value` are columns, as Hive writes them.
 
     A column that a file lacks is null there. Numbers of several widths take the widest.
@@ -95,6 +105,7 @@ def read_several(files: Sequence[Path], name: str, base: Path | None) -> RawTabl
         files: of one format, in the order of their rows.
         name: what messages about the whole call it.
         base: where folders begin to be columns; None makes none of any.
+        passed: files that lie there too and are not read; told.
 
     Raises:
         DataError: files of two formats, one that cannot be read, or columns whose types do not fit.
@@ -111,7 +122,8 @@ def read_several(files: Sequence[Path], name: str, base: Path | None) -> RawTabl
     for file in files:
         raws.append(read_file(file))
         schema = _unified(schema, raws[-1].table.schema.remove_metadata(), file)
-    logger.info("%s: read %d %s files", name, len(files), _FORMATS[kind_of(files[0])])
+    others = f", others passed over: {len(passed)} ({passed[0]}{', …' * (len(passed) > 1)})" if passed else ""
+    logger.info("%s: read %d %s files%s", name, len(files), _FORMATS[kind_of(files[0])], others)
     mixed = _mixed(raws, keys)
     tables = [
         _with_keys(raw.table, {key: values[index] for key, values in keys.items()}, mixed)

@@ -273,6 +273,11 @@ def refusal(contender: Contender, problem: Problem) -> str | None:
             return "needs prompts that are embedded apart from their responses"
     except TacitError as error:
         return str(error)
+    except Exception as error:
+        error.add_note(
+            f"while asking {contender.name} whether it can read a log; see tacit.testing.check_method"
+        )
+        raise
     return None
 
 
