@@ -43,6 +43,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_model_is_not_written_where_its_log_is_read(place: Path, tacit: Tacit) -> None:
+    text = (place / "run.yaml").read_text()
+    (place / "run.yaml").write_text(
+        text.replace("log: log.jsonl", "log: .").replace("out: rm", "out: models/rm")
+    )
+    ran = tacit("finetune", "run.yaml")
+    assert ran.status == 2 and "--out models/rm lies where the input is read" in ran.err
+    assert not (place / "models").exists()
+
+
 def test_the_laptop_recipes_make_a_model_that_scores_and_is_judged_and_a_policy_that_it_pays(
     place: Path, tacit: Tacit
 ) -> None:

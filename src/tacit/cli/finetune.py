@@ -46,15 +46,16 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     import shutil
 
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log
+    from tacit.cli.options import open_store, read_log, refuse_where_read
     from tacit.errors import ConfigError, DegenerateDataError
     from tacit.files import sha256_json, sha256_model, write_json
     from tacit.finetuning import describe, feedback_trainer
     from tacit.model import FineTunedRewardModel
-    from tacit.model.folder import refuse_occupied
+    from tacit.model.folder import MANIFEST, refuse_occupied
     from tacit.training.finetune.reporting import train_quietly
 
     refuse_occupied(settings.out)
+    refuse_where_read(settings.out, settings.log, within=MANIFEST)
     roles = (
         "gold",
         "prompt",
