@@ -212,7 +212,7 @@ def bench(
 def _note_refused(refused: Sequence[tuple[str, str, str]], asked: Sequence[str | Method]) -> None:
     """Say of those who were asked for by name where they could not take part, and why; the table says it of all."""
     from tacit.cli import notes
-    from tacit.evaluation.bench.contenders import row_name
+    from tacit.evaluation.bench.entrants import row_name
 
     names = {one if isinstance(one, str) else row_name(one) for one in asked}
     where: dict[tuple[str, str], list[str]] = {}

@@ -5,9 +5,8 @@ A contender that is given anything a real log does not hold carries the protocol
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -19,7 +18,7 @@ from tacit.evaluation.bench.problems import Problem
 from tacit.evaluation.bench.references import KnownPropensity
 from tacit.evaluation.table import Protocol
 from tacit.methods import Method, Observations
-from tacit.methods.method import Logits, require_method
+from tacit.methods.method import Logits
 from tacit.methods.primitives import bce
 from tacit.model import PropensityFeatures
 
@@ -136,93 +135,18 @@ def stopped_by_clean_labels(method: Method) -> Method:
     return clone
 
 
-def is_own(method: Method) -> bool:
-    """Whether an estimator is not tacit's, so that nothing tells if its code is still what an earlier result is of."""
-    return any(kind.__module__.split(".")[0] not in ("tacit", "builtins") for kind in type(method).__mro__)
-
-
-Asked = str | Method | Contender
-
-
-def entrants(asked: Asked | Sequence[Asked]) -> tuple[tuple[str, ...], tuple[Contender, ...]]:
-    """What a run is asked for, as names that the bench knows, and contenders of one's own.
-
-    An estimator's row is called like its key, and its parameters where they are not the defaults: those of tacit may
-    take part once more with others.
-
-    Raises:
-        ConfigError: a name that nobody has, an object that is no estimator or has no key of its own, or two contenders
-            of one name.
-
-    Example:
-        >>> from tacit.methods import ImplicitRM
-        >>> names, own = entrants(["naive", ImplicitRM(objective="em")])
-        >>> names, [one.name for one in own]
-        (('naive',), ["implicit_rm(objective='em')"])
-    """
-    everything = [asked] if isinstance(asked, str | Method | Contender) else list(asked)
-    known = _known()
-    names: list[str] = []
-    own: list[Contender] = []
-    for one in everything:
-        if not isinstance(one, str | Contender):
-            one = Contender(row_name(require_method(one)), one)  # noqa: PLW2901
-        if isinstance(one, str):
-            _refuse_unknown(one, known)
-            names.append(one)
-        elif one == Contender(one.name, one.method) and type(one.method) is methods.available().get(one.name):
-            names.append(one.name)
-        else:
-            own.append(_entrant(one, known))
-    everyone = [*dict.fromkeys(names), *(one.name for one in own)]
-    for name in everyone:
-        if everyone.count(name) > 1:
-            raise ConfigError(
-                f"two contenders are called {name!r}; give one of them another key, or leave it out"
-            )
-    return tuple(names), tuple(own)
-
-
-def row_name(method: Method) -> str:
-    """The key of an estimator, with the parameters that are not the defaults.
-
-    Raises:
-        ConfigError: it has none, or the key of another class.
-    """
-    if not isinstance(getattr(method, "key", None), str):
-        kind = type(method).__name__
-        raise ConfigError(
-            f"{kind} has no key, the name of its row; write key = {kind.lower()!r} in the class"
-        )
-    methods.refuse_borrowed_key(method)
-    given = {field.name: getattr(method, field.name) for field in fields(method)}
-    told = [f"{f.name}={given[f.name]!r}" for f in fields(method) if given[f.name] != f.default]
-    return f"{method.key}({', '.join(told)})" if told else method.key
-
-
-def _entrant(one: Contender, known: set[str]) -> Contender:
-    """One of one's own, whose row says so if it reads what no log holds."""
-    row_name(require_method(one.method))
-    if one.name in known:
-        raise ConfigError(
-            f"{one.name!r} is a contender of the bench already; give {type(one.method).__name__} another key"
-        )
-    try:
-        json.dumps(one.method.parameters())
-    except TypeError as error:
-        raise ConfigError(
-            f"{one.name}: a parameter is nothing that JSON holds ({error}); expected numbers, text, lists of them"
-        ) from None
-    seeing = bool(one.given) or one.method.reads_gold
-    return replace(one, protocol="oracle") if seeing else one
-
-
-def _known() -> set[str]:
+def known_names() -> set[str]:
+    """Everyone who may be asked for by name."""
     references = [*_explicit_references(), *_implicit_references(True), *_implicit_references(False)]
     return {one.name for one in references} | set(methods.available()) | {"random"}
 
 
-def _refuse_unknown(key: str, known: set[str]) -> None:
+def refuse_unknown(key: str, known: set[str]) -> None:
+    """Raise if a name is none of these.
+
+    Raises:
+        ConfigError: it is not.
+    """
     if key not in known:
         hint = did_you_mean(key, sorted(known))
         raise ConfigError(f"unknown contender {key!r}{hint}; expected one of {', '.join(sorted(known))}")
@@ -246,9 +170,9 @@ def contenders(
     Raises:
         ConfigError: a name that nobody has.
     """
-    everyone, known = _everyone(problem), _known()
+    everyone, known = _everyone(problem), known_names()
     for key in keys:
-        _refuse_unknown(key, known)
+        refuse_unknown(key, known)
     always = {"oracle", "naive_observed" if problem.explicit else "naive", "naive_one_signal", *ALWAYS}
     every = not keys and not own
     chosen = [*own, *(one for one in everyone if every or one.name in keys or one.name in always)]

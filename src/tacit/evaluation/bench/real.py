@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, IdentificationWarning, TacitError
-from tacit.evaluation.bench.contenders import is_own, row_name
+from tacit.evaluation.bench.entrants import is_own, row_name
 from tacit.evaluation.bench.parts import doubts_of, in_short, kept_doubts, read_part, write_part
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.side_by_side import with_doubts

@@ -25,7 +25,8 @@ from torch import Tensor
 from tacit._version import __version__
 from tacit.data import FeedbackLog
 from tacit.errors import IdentificationWarning
-from tacit.evaluation.bench.contenders import Asked, Contender, contenders, entrants, is_own, refusal
+from tacit.evaluation.bench.contenders import Contender, contenders, refusal
+from tacit.evaluation.bench.entrants import Asked, entrants, is_own
 from tacit.evaluation.bench.parts import in_short
 from tacit.evaluation.bench.problems import Problem, Texts, refuse_without_gold
 from tacit.evaluation.bench.suites import Case, cases_of
