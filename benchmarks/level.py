@@ -1,6 +1,6 @@
 """How often the interval that a fit states for the share of liked responses holds the true share, by size of the log.
 
-    python benchmarks/level.py                                # 12 logs per world and size, about 25 minutes
+    python benchmarks/level.py                                # 12 logs per world and size: 40 minutes beside other work
     python benchmarks/level.py --out docs/results/level.md
 
 Worlds of known truth on the embedded base; users of another draw in each log. No clean label is read by any fit but of

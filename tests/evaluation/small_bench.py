@@ -6,8 +6,11 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tacit import FeedbackLog
-from tacit.evaluation.bench import SUITES, BenchResult, Case, Problem, run_bench
+from tacit.evaluation.bench import SUITES, BenchResult, Case, Contender, Problem, run_bench
+from tacit.evaluation.bench import run as running
 from tacit.evaluation.bench.problems import Texts
 from tacit.features import resolve_encoder
 from tacit.training.config import TrainingConfig
@@ -44,3 +47,16 @@ def run(suite: str, folder: Path, **options: Any) -> BenchResult:
     """`run_bench` with two seeds, two epochs and a handful of contenders."""
     options = {"methods": SOME.get(suite, ()), "seeds": 2, "config": QUICK, **options}
     return run_bench(suite, base(), folder, encoder=ENCODER, **options)
+
+
+def told_of_fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list that gets the name of each contender that this process fits."""
+    fitted: list[str] = []
+    fit_seeds = running.fit_seeds
+
+    def counting(problem: Any, contender: Contender, config: Any) -> Any:
+        fitted.append(contender.name)
+        return fit_seeds(problem, contender, config)
+
+    monkeypatch.setattr(running, "fit_seeds", counting)
+    return fitted

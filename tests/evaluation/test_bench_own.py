@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from small_bench import ENCODER, QUICK, SOME, base, case_of
+from small_bench import ENCODER, QUICK, SOME, base, case_of, told_of_fits
 from small_log import columns, log_of
 from torch import Tensor
 
@@ -250,14 +250,7 @@ def test_a_fault_while_it_looks_at_a_log_has_its_name_too(tmp_path: Path) -> Non
 def test_it_is_fitted_every_time_and_left_nowhere_for_its_code_may_have_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted: list[str] = []
-    fit_seeds = running.fit_seeds
-
-    def counting(problem: Any, contender: Contender, config: Any) -> Any:
-        fitted.append(contender.name)
-        return fit_seeds(problem, contender, config)
-
-    monkeypatch.setattr(running, "fit_seeds", counting)
+    fitted = told_of_fits(monkeypatch)
     first, again = own_run(tmp_path, Half()), own_run(tmp_path, Half())
     assert fitted.count("half") == 2 and fitted.count("naive") == 1
     kept = {path.stem for path in tmp_path.iterdir()}

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from small_bench import LONG_ENOUGH, QUICK, SOME, base, case_of, problem, run, texts
+from small_bench import LONG_ENOUGH, QUICK, SOME, base, case_of, problem, run, texts, told_of_fits
 from small_log import columns, log_of
 
 from tacit import FeedbackLog, methods
@@ -105,14 +105,7 @@ def test_worlds_with_the_same_preferences_share_their_oracle_and_nothing_else(
 ) -> None:
     cases = tuple(case_of("worlds", name) for name in ("context", "both"))
     monkeypatch.setitem(SUITES, "worlds", cases)
-    fitted: list[str] = []
-    fit_seeds = running.fit_seeds
-
-    def counting(problem: Any, contender: Contender, config: Any) -> Any:
-        fitted.append(contender.name)
-        return fit_seeds(problem, contender, config)
-
-    monkeypatch.setattr(running, "fit_seeds", counting)
+    fitted = told_of_fits(monkeypatch)
     result = run("worlds", tmp_path, methods=("naive",))
     assert (fitted.count("oracle"), fitted.count("naive"), fitted.count("length")) == (1, 2, 2)
     of = {(s.case.name, s.contender.name): s for s in result.scores}
