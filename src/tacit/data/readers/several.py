@@ -99,7 +99,8 @@ def read_several(
 ) -> RawTable:
     """Read `files` as one table; folders below `base` called `key=value` are columns, as Hive writes them.
 
-    A column that a file lacks is null there. Numbers of several widths take the widest.
+    A column that a file lacks is null there. Numbers of several widths take the widest; a column of types that do not go
+    together is kept value by value, as one of several types within a file is.
 
     Args:
         files: of one format, in the order of their rows.
@@ -108,7 +109,7 @@ def read_several(
         passed: files that lie there too and are not read; told.
 
     Raises:
-        DataError: files of two formats, one that cannot be read, or columns whose types do not fit.
+        DataError: files of two formats, one that cannot be read, or a whole number that no float holds among floats.
     """
     _refuse_formats(files, name)
     # Without a byte: a day on which nothing happened.
@@ -117,14 +118,10 @@ def read_several(
         return RawTable(pa.table({}), name, np.zeros(0, dtype=np.int64))
     text = kind_of(files[0]) == "csv"
     keys = _keys(files, base, text=text)
-    schema = pa.schema([(key, values.type) for key, values in keys.items()])
-    raws: list[RawTable] = []
-    for file in files:
-        raws.append(read_file(file))
-        schema = _unified(schema, raws[-1].table.schema.remove_metadata(), file)
+    raws = [read_file(file) for file in files]
     others = f", others passed over: {len(passed)} ({passed[0]}{', …' * (len(passed) > 1)})" if passed else ""
     logger.info("%s: read %d %s files%s", name, len(files), _FORMATS[kind_of(files[0])], others)
-    mixed = _mixed(raws, keys)
+    mixed = _values_of([name for name in _mixed(raws) if name not in keys], raws)
     tables = [
         _with_keys(raw.table, {key: values[index] for key, values in keys.items()}, mixed)
         for index, raw in enumerate(raws)
@@ -195,20 +192,23 @@ def _typed(values: Sequence[str | None], *, text: bool) -> Any:
     return pa.array(values, pa.string())
 
 
-def _unified(schema: Any, found: Any, file: Path) -> Any:
-    """Refuse the first file that Arrow could not put below those before it; its own error does not name it."""
-    try:
-        return pa.unify_schemas([schema, found], promote_options=_WIDEN)
-    except pa.ArrowException as error:
-        raise DataError(
-            f"{file}: does not fit the files before it, or the names of its folders: {str(error).splitlines()[0]}; "
-            f"write each column with one type"
-        ) from error
+def _mixed(raws: Iterable[RawTable]) -> list[str]:
+    """Columns whose values have several types in some file, or types that do not go together in two."""
+    found: dict[str, None] = {}
+    types: dict[str, Any] = {}
+    for raw in raws:
+        found |= dict.fromkeys(raw.mixed)
+        for column in raw.table.schema.remove_metadata():
+            try:
+                both = [pa.schema([types.get(column.name, column)]), pa.schema([column])]
+                types[column.name] = pa.unify_schemas(both, promote_options=_WIDEN).field(0)
+            except pa.ArrowException:
+                found[column.name] = None
+    return list(found)
 
 
-def _mixed(raws: Sequence[RawTable], keys: Iterable[str]) -> dict[str, list[Any]]:
-    """Columns whose values have several types in some file, as Python objects over all files."""
-    names = dict.fromkeys(column for raw in raws for column in raw.mixed if column not in keys)
+def _values_of(names: Iterable[str], raws: Sequence[RawTable]) -> dict[str, list[Any]]:
+    """Columns over all files, as Python objects."""
     return {
         column: [
             value
