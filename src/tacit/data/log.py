@@ -18,8 +18,8 @@ from tacit.data import grouping
 from tacit.data.columns import signal_values, to_numpy
 from tacit.data.conform import conform, note_spelled_messages
 from tacit.data.fingerprint import fingerprint
+from tacit.data.interpret import interpret
 from tacit.data.messages import Message
-from tacit.data.published import interpret
 from tacit.data.quarantine import Quarantine
 from tacit.data.raw import Part, from_arrow, from_lists, told_place
 from tacit.data.readers import open_raw

@@ -22,6 +22,9 @@ from tacit.errors import DataError, did_you_mean
 
 logger = logging.getLogger("tacit")
 
+# Objects that have more names than this among so many rows are maps from ids, of which Arrow would make a column each.
+_NAMES, _ROWS_LOOKED_AT = 1000, 1000
+
 # CSV knows no types. The mark travels in the table's schema, so that roles given later read cells alike.
 TEXT_CELLS = {b"tacit.cells": b"text"}
 
@@ -121,6 +124,11 @@ class RawTable:
         if name in self.mixed:
             return self.mixed[name]
         return _plain(self.table.column(name))
+
+    def values(self, name: str, first: int | None = None) -> list[Any]:
+        """A column as Python objects; of its `first` rows alone, if given."""
+        values = self.column(name)[:first]
+        return values if isinstance(values, list) else list(values.to_pylist())
 
     def keep(self, mask: npt.NDArray[np.bool_], reasons: Mapping[str, npt.NDArray[np.bool_]]) -> RawTable:
         """Only the rows of `mask`; the others are quarantined under the `reasons` whose masks hold them."""
@@ -240,8 +248,8 @@ def from_lists(
 ) -> RawTable:
     """A `RawTable` from Python sequences or numpy arrays of one length.
 
-    Columns that Arrow refuses stay Python lists; whole numbers beyond 64 bits, which only ids have, become
-    text.
+    Columns that Arrow refuses, and maps from ids, stay Python lists; whole numbers beyond 64 bits, which only ids
+    have, become text.
 
     Raises:
         DataError: columns of different lengths.
@@ -254,6 +262,9 @@ def from_lists(
                 f"{name}: column {column!r} has {len(values)} rows, the first column {len(places)}; "
                 f"give all columns one length"
             )
+        if holds_maps(values):
+            mixed[column] = list(values)
+            continue
         try:
             arrays[column] = pa.array(values)
         except UnicodeEncodeError:  # half a surrogate pair
@@ -268,6 +279,27 @@ def from_lists(
     # Without a column Arrow would forget the number of rows.
     table = pa.table(arrays) if arrays else pa.table({"": pa.nulls(len(places))}).select([])
     return RawTable(table=table, name=name, places=places, unit=unit, mixed=mixed)
+
+
+def holds_maps(values: Sequence[Any]) -> bool:
+    """Whether objects among the first values have names by the thousand, as messages by their ids do.
+
+    Example:
+        >>> holds_maps([{"role": "user"}] * 2000), holds_maps([{"by_id": {str(i): {}}} for i in range(2000)])
+        (False, True)
+    """
+    if not any(isinstance(value, dict | list) for value in values[:_ROWS_LOOKED_AT]):
+        return False
+    names: set[tuple[int, Any]] = set()
+    below = [(0, value) for value in values[:_ROWS_LOOKED_AT]]
+    while below and len(names) <= _NAMES:
+        depth, value = below.pop()
+        if isinstance(value, dict):
+            names |= {(depth, name) for name in value}
+            below += [(depth + 1, one) for one in value.values()]
+        elif isinstance(value, list):
+            below += [(depth + 1, one) for one in value]
+    return len(names) > _NAMES
 
 
 def _encodes(value: Any) -> bool:

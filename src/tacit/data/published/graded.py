@@ -73,11 +73,6 @@ def rated(
     )
 
 
-def objects(column: Any) -> list[Any]:
-    """A raw column's values as Python objects."""
-    return column if isinstance(column, list) else list(column.to_pylist())
-
-
 def _number(value: Any) -> float | None:
     """The number in a cell, also of a CSV; None where there is none, NaN being none; inf for what is no number."""
     if value is None or value == "":

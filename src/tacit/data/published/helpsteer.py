@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tacit.data.published.graded import Scale, objects, rated
+from tacit.data.published.graded import Scale, rated
 from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 
@@ -25,6 +25,6 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
 
     Columns made: rating (helpfulness, 0 to 4), helpful (gold: rating above 2).
     """
-    columns = {name: objects(raw.column(name)) for name in raw.columns}
+    columns = {name: raw.values(name) for name in raw.columns}
     made = rated(raw, columns, range(len(raw)), columns["helpfulness"], _SCALE)
     return made, Roles(gold=_SCALE.gold)

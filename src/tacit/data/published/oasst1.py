@@ -12,7 +12,7 @@ those whose labels, emojis or date are not as published.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 from tacit.data.signal import Signal
+from tacit.data.tree import rows_above
 
 # Everyone saw the buttons, so a reply without a thumb is 0 and not null.
 SIGNALS = {
@@ -69,7 +70,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     same prompt). Without users or dates in the file nothing stands for them.
     """
     names = [name for name in dict.fromkeys((*_READ, *_KEPT)) if name in raw.columns]
-    values = {name: _objects(raw.column(name)) for name in names}
+    values = {name: raw.values(name) for name in names}
     for name in ("message_id", "parent_id", "role"):
         values[name] = [value if isinstance(value, str | int) else None for value in values[name]]
     index = {message: row for row, message in enumerate(values["message_id"])}
@@ -87,7 +88,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     bad: dict[str, list[int]] = defaultdict(list)
     rows: list[int] = []
     for row in replies:
-        path, date = _path(row, index, values["parent_id"]), dates[row]
+        path, date = rows_above(row, index, values["parent_id"]), dates[row]
         emojis, labels = _by_name(values["emojis"][row], "count"), _by_name(values["labels"][row], "value")
         if path is None:
             bad["the conversation before the reply is not in the file"].append(row)
@@ -128,22 +129,6 @@ def _roles(names: Sequence[str], dated: bool) -> Roles:
         user_id=ROLES.user_id if "user_id" in names else None,
         timestamp=ROLES.timestamp if dated else None,
     )
-
-
-def _objects(column: Any) -> list[Any]:
-    return column if isinstance(column, list) else list(column.to_pylist())
-
-
-def _path(row: int, index: Mapping[Any, int], parents: Sequence[Any]) -> list[int] | None:
-    """Rows from the root down to the parent of `row`, or None where one is missing or the chain loops."""
-    path: list[int] = []
-    above = parents[row]
-    while above is not None:
-        if above not in index or len(path) > len(index):
-            return None
-        path.append(index[above])
-        above = parents[path[-1]]
-    return path[::-1] or None
 
 
 def _by_name(value: Any, field: str) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     earlier_turns (eligible turns of this programmer before this one) and earlier_copies_share (the share of
     those that were copied, (copies + 1) / (turns + 2), so that it is 1/2 before the first).
     """
-    cells = {name: _objects(raw.column(name)) for name in _READ}
+    cells = {name: raw.values(name) for name in _READ}
     bad: dict[str, list[int]] = defaultdict(list)
     rows: list[int] = []
     prompts: list[list[dict[str, str]]] = []
@@ -71,7 +71,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
         "model": [cells["model"][row] for row in rows],
     }
     if "task_name" in raw.columns:
-        tasks = _objects(raw.column("task_name"))
+        tasks = raw.values("task_name")
         columns["task_name"] = [tasks[row] for row in rows]
     return raw.made_of(columns, rows, bad), ROLES
 
@@ -92,10 +92,6 @@ def _habit(
             seen[who] += 1
             taken[who] += outcome
     return turns, shares
-
-
-def _objects(column: Any) -> list[Any]:
-    return column if isinstance(column, list) else list(column.to_pylist())
 
 
 def _literal_list(cell: Any) -> list[Any] | None:

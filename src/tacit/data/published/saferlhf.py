@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tacit.data.published.graded import Scale, objects, rated
+from tacit.data.published.graded import Scale, rated
 from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 
@@ -50,10 +50,10 @@ def _load(raw: RawTable, scale: Scale) -> tuple[RawTable, Roles]:
 
     def both(pattern: str) -> list[Any]:
         """Two columns of the pair as one, response 0 and response 1 in turn."""
-        first, second = (objects(raw.column(pattern.format(i))) for i in (0, 1))
+        first, second = (raw.values(pattern.format(i)) for i in (0, 1))
         return [value for pair in zip(first, second, strict=True) for value in pair]
 
-    asked = objects(raw.column("prompt"))
+    asked = raw.values("prompt")
     columns: dict[str, list[Any]] = {
         "prompt": [asked[row] for row in rows],
         "response": both("response_{}"),
@@ -65,7 +65,7 @@ def _load(raw: RawTable, scale: Scale) -> tuple[RawTable, Roles]:
     for name, column in _OF_PAIR.items():
         if column in present:
             columns[name] = [
-                None if best is None else best == i for best in objects(raw.column(column)) for i in (0, 1)
+                None if best is None else best == i for best in raw.values(column) for i in (0, 1)
             ]
     made = rated(raw, columns, rows, columns["severity"], scale)
     return made, Roles(gold=scale.gold, policy="model" if "model" in columns else None)

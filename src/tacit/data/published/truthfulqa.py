@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from tacit.data.published.graded import Scale, objects, rated
+from tacit.data.published.graded import Scale, rated
 from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 
@@ -29,8 +29,7 @@ def detect(columns: Sequence[str]) -> bool:
 
 def confirm(raw: RawTable) -> bool:
     """Whether most of the first prompts are a question, an answer and the judge's cue."""
-    prompts = raw.column("prompt")[:_ROWS_LOOKED_AT]
-    found = [bool(_read(prompt)) for prompt in objects(prompts)]
+    found = [bool(_read(prompt)) for prompt in raw.values("prompt", _ROWS_LOOKED_AT)]
     return 2 * sum(found) > len(found)
 
 
@@ -44,7 +43,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     columns: dict[str, list[Any]] = {"prompt": [], "response": []}
     rows: list[int] = []
     verdicts: list[Any] = []
-    cells = zip(objects(raw.column("prompt")), objects(raw.column("completion")), strict=True)
+    cells = zip(raw.values("prompt"), raw.values("completion"), strict=True)
     for row, (prompt, completion) in enumerate(cells):
         judged = _read(prompt)
         if judged is None:

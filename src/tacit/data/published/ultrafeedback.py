@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tacit.data.published.graded import Scale, objects, rated
+from tacit.data.published.graded import Scale, rated
 from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
 
@@ -37,9 +37,7 @@ def load(raw: RawTable) -> tuple[RawTable, Roles]:
     prompt, which only the model saw, asked for), source, rating (overall score, 1 to 10), good (gold: rating
     above 6.5).
     """
-    instructions, sources, answers = (
-        objects(raw.column(name)) for name in ("instruction", "source", "completions")
-    )
+    instructions, sources, answers = (raw.values(name) for name in ("instruction", "source", "completions"))
     names = ("prompt", "response", "model", "fine_grained_score", "principle", "source")
     columns: dict[str, list[Any]] = {name: [] for name in names}
     rows: list[int] = []
@@ -83,11 +81,11 @@ def load_binarised(raw: RawTable) -> tuple[RawTable, Roles]:
     Columns made: prompt (messages), response, chosen (1 or 0), prompt_id where the set has it, rating (1 to
     10), good (gold: rating above 6.5). Both responses of a pair can be good, or neither.
     """
-    ids = objects(raw.column("prompt_id")) if "prompt_id" in raw.columns else [None] * len(raw)
+    ids = raw.values("prompt_id") if "prompt_id" in raw.columns else [None] * len(raw)
     has_ids = bool(ids) and None not in ids
-    asked = objects(raw.column("prompt"))
-    sides = {side: objects(raw.column(side)) for side in ("chosen", "rejected")}
-    points = {side: objects(raw.column(f"score_{side}")) for side in sides}
+    asked = raw.values("prompt")
+    sides = {side: raw.values(side) for side in ("chosen", "rejected")}
+    points = {side: raw.values(f"score_{side}") for side in sides}
     columns: dict[str, list[Any]] = {name: [] for name in ("prompt", "response", "chosen")}
     rows: list[int] = []
     scores: list[Any] = []

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from tacit.data.raw import RawTable
+from tacit.data.raw import RawTable, holds_maps
 from tacit.data.readers.records import from_records, json_bytes, object_or_reason
 
 _BLOCK = 1 << 25  # bytes that Arrow parses at once; a line has to fit
@@ -77,8 +77,9 @@ def _fast(data: bytes) -> Any:
 
 
 def _sniff(data: bytes) -> list[str] | None:
-    """Columns that hold text in the first lines, or None when a first line is no object."""
+    """Columns that hold text in the first lines, or None when a first line is no object or they hold maps from ids."""
     text: dict[str, bool] = {}
+    rows: list[dict[str, Any]] = []
     for number, line in _lines(data):
         if number > _SNIFFED:
             break
@@ -88,10 +89,11 @@ def _sniff(data: bytes) -> list[str] | None:
             return None
         if not isinstance(row, dict):
             return None
+        rows.append(row)
         for name, value in row.items():
             if value is not None:
                 text[name] = isinstance(value, str) and text.get(name, True)
-    return [name for name, holds in text.items() if holds]
+    return None if holds_maps(rows) else [name for name, holds in text.items() if holds]
 
 
 def _holds_dates(kind: Any) -> bool:

@@ -99,8 +99,8 @@ def read_several(
 ) -> RawTable:
     """Read `files` as one table; folders below `base` called `key=value` are columns, as Hive writes them.
 
-    A column that a file lacks is null there. Numbers of several widths take the widest; a column of types that do not go
-    together is kept value by value, as one of several types within a file is.
+    A column that a file lacks is null there. Numbers of several widths take the widest; a column of types that do not
+    go together is kept value by value, as one of several types within a file is.
 
     Args:
         files: of one format, in the order of their rows.
@@ -213,15 +213,10 @@ def _values_of(names: Iterable[str], raws: Sequence[RawTable]) -> dict[str, list
         column: [
             value
             for raw in raws
-            for value in (_values(raw, column) if column in raw.columns else [None] * len(raw))
+            for value in (raw.values(column) if column in raw.columns else [None] * len(raw))
         ]
         for column in names
     }
-
-
-def _values(raw: RawTable, column: str) -> list[Any]:
-    values = raw.column(column)
-    return values if isinstance(values, list) else list(values.to_pylist())
 
 
 def _with_keys(table: Any, keys: Mapping[str, Any], mixed: Iterable[str]) -> Any:

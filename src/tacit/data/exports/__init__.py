@@ -1,0 +1,18 @@
+"""What the tools that people chat and trace with write out: who was shown what, and the feedback beside it."""
+
+from __future__ import annotations
+
+from tacit.data.exports import openwebui
+from tacit.data.source import Source
+
+SOURCES = {
+    "openwebui": Source("Open WebUI chats", openwebui.detect_chats, openwebui.load_chats, openwebui.SIGNALS),
+    "openwebui_feedback": Source(
+        "Open WebUI feedback (only chats in which something was rated: rates say nothing of the others)",
+        openwebui.detect_feedback,
+        openwebui.load_feedback,
+        openwebui.SIGNALS,
+    ),
+}
+
+__all__ = ["SOURCES"]
