@@ -61,3 +61,13 @@ def shown(value: object) -> str:
         "['a', 1] (list)"
     """
     return f"{' '.join(repr(value)[:80].split())} ({type(value).__name__})"
+
+
+def one_line(error: object) -> str:
+    """First line of an error's text, or its kind where it says nothing: library errors run over many.
+
+    Example:
+        >>> one_line(ValueError("no\\nsuch thing")), one_line(EOFError())
+        ('no', 'EOFError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -210,12 +210,10 @@ def fit(
     prepared = replace(prepared, observations=prepared.observations.with_columns(**columns))
     views = prepared.scalings.views(prepared.inputs, propensity_features, reward_features)
     who = roster(holdout_groups(log), config.members, config.seed)
-    states = None
-    if checkpoint is not None:
-        fingerprint = fit_fingerprint(
-            log, chosen, prepared.encoder, propensity_features, config, columns, reward_features
-        )
-        states = Checkpoint(Path(checkpoint) / fingerprint[:16])
+    fingerprint = fit_fingerprint(
+        log, chosen, prepared.encoder, propensity_features, config, columns, reward_features
+    )
+    states = None if checkpoint is None else Checkpoint(Path(checkpoint) / fingerprint[:16])
     total = passes(chosen, views, prepared.observations, config) * config.max_epochs
     with progress("fitting", total, quiet=quiet) as bar:
         ensembles, choice = train_best(
@@ -239,9 +237,7 @@ def fit(
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),
         "nuisance_views": nuisance_views(chosen, prepared.observations),
         "nuisances": sorted(columns),  # given by the caller: a refit without them would be another fit
-        "fingerprint": fit_fingerprint(
-            log, chosen, prepared.encoder, propensity_features, config, columns, reward_features
-        ),
+        "fingerprint": fingerprint,
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }
     return RewardModel(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tiny
+from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from tacit.align.safety import (
     Answers,
@@ -307,6 +308,25 @@ def test_a_local_classifier_tells_refusals(tmp_path: Path) -> None:
     assert upside_down == [Judgement(refused=False)]
     of_harm = classifier_judge(tmp_path, harm_labels=["REJECTION"])(answered({"response": texts[0]}))
     assert of_harm == [Judgement(harmful=True)]
+
+
+def test_a_judge_whose_positions_begin_after_the_padding_reads_long_texts(tmp_path: Path) -> None:
+    words = tiny.tokenizer(tmp_path, template=None)
+    words.model_max_length = int(1e30)
+    words.save_pretrained(tmp_path)
+    config = RobertaConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=34,
+        pad_token_id=1,
+        id2label={0: "NORMAL", 1: "REJECTION"},
+        label2id={"NORMAL": 0, "REJECTION": 1},
+    )
+    RobertaForSequenceClassification(config).save_pretrained(tmp_path)
+    assert len(classifier_judge(tmp_path)(answered({"response": "sorry " + "that " * 60}))) == 1
 
 
 def test_a_classifier_whose_longest_text_is_no_number_is_one_line(tmp_path: Path) -> None:

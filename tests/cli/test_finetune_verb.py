@@ -63,6 +63,8 @@ def test_the_laptop_recipes_make_a_model_that_scores_and_is_judged_and_a_policy_
     assert not (place / "rm.partial").exists()
     scored = tacit("score", "rm", "log.jsonl", "--json")
     assert len(scored.json["scores"]) == 400
+    fit = tacit("fit", "log.jsonl", "--signal", "copied", "--encoder", "hashing:32", "--out", "rm")
+    assert fit.status == 2 and "rm already holds another model" in fit.err
     again = tacit("finetune", "run.yaml")
     assert again.status == 2 and "already holds another model" in again.err
     judged = tacit("evaluate", "rm", "log.jsonl", "--gold", "liked", "--json", "--quiet")
@@ -137,6 +139,14 @@ def test_a_reward_model_that_is_not_there_is_not_taken_for_a_plain_classifier(
     done = tacit("align", ALIGN / "laptop.yaml")
     assert done.status == 2 and done.err.count("\n") == 1
     assert "reward: no such folder rm/" in done.err
+
+
+def test_a_folder_that_holds_something_else_is_not_taken_for_checkpoints(place: Path, tacit: Tacit) -> None:
+    (place / "rm.partial").mkdir()
+    (place / "rm.partial" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    ran = tacit("finetune", "run.yaml")
+    assert ran.status == 2 and "rm.partial is in the way" in ran.err
+    assert [path.name for path in (place / "rm.partial").iterdir()] == ["thesis.txt"]
 
 
 def test_a_run_does_not_go_on_with_another_model_at_the_same_place(

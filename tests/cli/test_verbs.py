@@ -19,6 +19,7 @@ from command_line import SMALL, Tacit, rows, write
 
 from tacit import FeedbackLog, RewardModel, Signal
 from tacit import fit as tacit_fit
+from tacit.cli import notes
 from tacit.data import summarise
 from tacit.evaluation.report import evaluate_model
 
@@ -295,6 +296,12 @@ def test_score_prints_a_row_per_pair(tacit: Tacit, here: Path, fitted: Path) -> 
     assert tacit("score", fitted, "pairs.jsonl").out.count("[bold] answer of two lines") == 3
 
 
+def test_text_that_looks_like_markup_is_printed_as_it_is(tacit: Tacit, here: Path, fitted: Path) -> None:
+    for response in (r"Area: \[/b] done", r"so \[a^2+b^2\] holds", "[/b] :warning: [link=x]"):
+        write(here / "pairs.jsonl", [{"prompt": "question", "response": response}])
+        assert response in tacit("score", fitted, "pairs.jsonl").out
+
+
 def test_evaluate_on_a_new_log_scores_it_as_it_is(tacit: Tacit, here: Path, fitted: Path) -> None:
     write(here / "new.jsonl", rows(prompts=20, seed=3))
     told = tacit(
@@ -542,6 +549,17 @@ def test_runs_in_one_process_do_not_repeat_each_others_notes(tacit: Tacit, here:
     for _ in range(2):
         assert tacit("log", "kto.jsonl").err.count("read as KTO") == 1
     assert len(logging.getLogger("tacit").handlers) == 1
+
+
+def test_an_error_that_is_logged_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    notes.hold(quiet=False)
+    notes.release()
+    try:
+        raise RuntimeError("of the model\x1b[2J")
+    except RuntimeError:
+        logging.getLogger("tacit").exception("no score")
+    told = capsys.readouterr().err
+    assert told.startswith("no score\nTraceback") and "RuntimeError: of the model�[2J" in told
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])

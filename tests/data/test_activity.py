@@ -164,6 +164,16 @@ def test_a_column_of_that_name_is_taken_as_it_is_and_parts_of_a_log_keep_theirs(
     assert activity(part.with_roles(gold=None)).tolist() == activity(part).tolist()
 
 
+def test_other_signals_make_it_anew() -> None:
+    columns = {"who": ["a", "a", "b", "b"], "copied": [1, 1, 0, 0], "down": [0, 0, 1, 1]}
+    other = replace(ROLES, signals=(Signal("down", -1),))
+    moved = log_of(**columns).take([0, 1, 2, 3]).with_roles(signals=other.signals)
+    assert activity(moved).tolist() == activity(log_of(other, **columns)).tolist()
+    assert moved.fingerprint() == log_of(other, **columns).fingerprint()
+    own = log_of(**columns, user_activity=[3.0, 2.0, 1.0, 0.0]).with_roles(signals=other.signals)
+    assert activity(own).tolist() == [3.0, 2.0, 1.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

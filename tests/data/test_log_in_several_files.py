@@ -264,3 +264,9 @@ def test_standard_input_is_json_lines_or_an_array(monkeypatch: pytest.MonkeyPatc
         DataError, match=r"^standard input: holds a gzip file, expected one JSON object per line; unpack"
     ):
         FeedbackLog.read("-")
+
+
+def test_the_cell_that_is_no_number_is_the_one_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("prompt,response,r\np,a,5\np,b,1_000\n")
+    with pytest.raises(DataError, match=r"row 2: column 'r' \(rank\) holds '1_000', expected a number"):
+        FeedbackLog.read(tmp_path / "a.csv", rank="r")

@@ -17,7 +17,7 @@ import tacit
 from finetune_world import WORDS, clicks_log, texts
 from tacit import methods
 from tacit.data import FeedbackLog, Roles, Signal
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, ModelError
 from tacit.evaluation.report import Evaluation, evaluate_model
 from tacit.evaluation.table import Row
 from tacit.finetuning import feedback_trainer
@@ -229,3 +229,24 @@ def test_it_stands_beside_a_model_of_another_kind_either_way(rm: FineTunedReward
     one, two = forth.differences()[other]["auroc"], back.differences()[tuned]["auroc"]
     assert (one.value, one.low, one.high) == pytest.approx((-two.value, -two.high, -two.low))
     assert {"log_likelihood", "brier"} <= set(forth.differences()[other])
+
+
+class Mine(methods.ImplicitRM):
+    """An estimator of somebody's own."""
+
+    key = "mine"
+
+
+def test_a_model_tuned_by_an_estimator_of_ones_own_opens_when_it_is_handed_over(
+    rm: FineTunedRewardModel, tmp_path: Path
+) -> None:
+    replace(rm, method=Mine()).save(tmp_path / "rm")
+    pairs = [("which", WORDS[0])]
+    opened = FineTunedRewardModel.load(tmp_path / "rm", method=Mine())
+    assert opened.method == Mine() and opened.score(pairs) == rm.score(pairs)
+    for given, said in (
+        (None, "none of tacit's; if it is yours, hand it over"),
+        (methods.Naive(), "got 'naive'"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            FineTunedRewardModel.load(tmp_path / "rm", method=given)

@@ -81,7 +81,11 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
         [settings.model_dump(mode="json"), sha256_model(Path(settings.model)), log.fingerprint()]
     )
     resume = any(partial.glob("checkpoint-*"))
-    if resume and (not mark.is_file() or asked not in mark.read_text()):
+    if partial.exists() and not mark.is_file() and (not partial.is_dir() or any(partial.iterdir())):
+        raise ConfigError(
+            f"{partial} is in the way, where checkpoints would lie; move it, or choose another out"
+        )
+    if resume and asked not in mark.read_text():
         raise ConfigError(f"{partial} holds the beginning of another run; remove it, or choose another out")
     notes.release()
     try:

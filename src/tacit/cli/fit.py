@@ -142,7 +142,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     form, seen = given["propensity_features"], given["reward_features"]
     used = prepare_log(log, method, use_gold=use_gold)
     if (folder / MANIFEST).is_file():
-        if read_manifest(folder)["fingerprint"] == fit_fingerprint(
+        if read_manifest(folder).get("fingerprint") == fit_fingerprint(
             used, method, encoder, form, settings, reward_features=seen
         ):
             notes.say(f"{folder} already holds this very fit; nothing to do")

@@ -19,7 +19,7 @@ class _Held(logging.Handler):
         self.waiting: list[str] | None = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = printable(record.getMessage())
+        line = "\n".join(map(printable, self.format(record).splitlines()))  # an error's traceback has many
         if self.waiting is None:
             print(line, file=sys.stderr)
         else:

@@ -41,15 +41,18 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     # A pipe has no width: give it room instead of cutting names.
     console = Console() if Console().is_terminal else Console(width=140)
     console.print(printable(title), style="bold", soft_wrap=True, highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        table.add_column(Text(column), justify="left" if i == 0 else "right", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*(printable(cell).replace("[", "\\[") for cell in row))
+        table.add_row(
+            *(Text(printable(cell)) for cell in row)
+        )  # nothing in it is markup, nor an emoji's name
     console.print(table)
     if caption:
         console.print(printable(caption), soft_wrap=True, highlight=False, markup=False)

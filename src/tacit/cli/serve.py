@@ -37,6 +37,7 @@ def serve(
 ) -> None:
     """Serve a model: /v1/score, OpenRLHF's /get_reward, vLLM's /classify, /healthz, /metrics."""
     require("tacit serve", "fastapi", "uvicorn", "prometheus_client")
+    from tacit.cli import notes
     from tacit.model import load_model
     from tacit.serving.run import bind, is_loopback, model_name, run
     from tacit.serving.settings import Settings, read_token
@@ -56,6 +57,7 @@ def serve(
     scorer = load_model(model)
     listener = bind(host, port)
     name, bound = model_name(model), listener.getsockname()[1]
+    notes.release()
     shown = f"[{host}]" if ":" in host else host
     run(
         scorer,

@@ -19,6 +19,8 @@ from tacit.data.raw import RawTable
 from tacit.data.roles import USER_ACTIVITY, Roles
 from tacit.errors import DataError
 
+# Stands in the table's schema, so that roles given later compute the column anew.
+_COMPUTED = {b"tacit.user_activity": b"computed"}
 _LARGEST_CORRELATION = 0.5  # a user's own rows never weigh so much that one of them makes a rate of 0 or 1
 
 
@@ -40,6 +42,21 @@ def without_computed(raw: RawTable, roles: Roles) -> Roles:
                 f"other prompts, but the log names no {part}; name them: {option}"
             )
     return replace(roles, context=tuple(name for name in roles.context if name != USER_ACTIVITY))
+
+
+def dropped(table: Any) -> Any:
+    """The table without the column, if it was computed."""
+    metadata = dict(table.schema.metadata or {})
+    if not _COMPUTED.items() <= metadata.items():
+        return table
+    return table.drop_columns([USER_ACTIVITY]).replace_schema_metadata(
+        {key: value for key, value in metadata.items() if key not in _COMPUTED}
+    )
+
+
+def marked(table: Any) -> Any:
+    """The table, which says that its column was computed."""
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **_COMPUTED})
 
 
 def computed(table: Any, roles: Roles) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def _first_not_number(raw: RawTable, name: str) -> tuple[int, Any]:
     for index, value in enumerate(column if isinstance(column, list) else column.to_pylist()):
         if value is not None and not _reads_as_number(value, raw.text_cells):
             return index, value
-    return 0, column[0]
+    return 0, column[0] if isinstance(column, list) else column[0].as_py()
 
 
 def _reads_as_number(value: Any, text_cells: bool) -> bool:
@@ -213,8 +213,8 @@ def _reads_as_number(value: Any, text_cells: bool) -> bool:
     if not (text_cells and isinstance(value, str)):
         return False
     try:
-        float(value)
-    except ValueError:
+        pa.scalar(value.strip()).cast(pa.float64())  # Python reads more as a number: 1_000
+    except pa.ArrowInvalid:
         return value.strip().lower() in _NULL_CELLS
     return True
 

@@ -51,6 +51,7 @@ def conform(raw: RawTable, roles: Roles, max_bad: int | None = None) -> RawTable
     raw = _with_columns(raw, _read_values(raw, named))
     if named != roles:
         raw = _with_columns(raw, activity.computed(raw.table, roles))
+        raw = replace(raw, table=activity.marked(raw.table))
     for name in raw.mixed:
         logger.info("%s: column %r has values of several types and no role; left out", raw.name, name)
     return replace(raw, mixed={})

@@ -19,7 +19,7 @@ import pyarrow.parquet
 from tacit.data.log import FeedbackLog
 from tacit.data.raw import NotUtf8, RawTable, logger
 from tacit.data.readers import open_raw
-from tacit.errors import ConfigError, DataError
+from tacit.errors import ConfigError, DataError, one_line
 from tacit.files import atomic_path
 
 _BATCH = 4096  # rows turned into Python objects at once
@@ -115,7 +115,7 @@ class InputRows:
             pa.parquet.write_table(pa.table(columns), temporary)
         except pa.ArrowException as error:
             raise ConfigError(
-                f"{out}: Parquet cannot hold these rows: {str(error).splitlines()[0]}; name a file that ends in .jsonl"
+                f"{out}: Parquet cannot hold these rows: {one_line(error)}; name a file that ends in .jsonl"
             ) from None
 
     def _write_lines(self, temporary: Path, more: Mapping[str, Sequence[float | None]]) -> None:

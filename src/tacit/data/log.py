@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tacit.data import grouping
+from tacit.data import activity, grouping
 from tacit.data.columns import signal_values, to_numpy
 from tacit.data.conform import conform, note_spelled_messages
 from tacit.data.fingerprint import fingerprint
@@ -326,7 +326,9 @@ class FeedbackLog:
                 for signal in changes["signals"]
             )
         roles = replace(self.roles, **changes)
-        raw = from_arrow(self.table, self.name)
+        told_by = ("signals", "user_id", "prompt_id", "prompt")  # what a computed activity was computed from
+        same = all(getattr(roles, part) == getattr(self.roles, part) for part in told_by)
+        raw = from_arrow(self.table if same else activity.dropped(self.table), self.name)
         raw = replace(raw, quarantine=self.quarantine, unit=self.unit, parts=self.parts)
         if self.places is not None:
             raw = replace(raw, places=self.places)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tacit.errors import DataError, shown
+from tacit.errors import DataError, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class Chat:
             return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False))
         except TemplateError as error:
             roles = ", ".join(message.get("role", "?") for message in messages)
-            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise DataError(
-                f"model {self.name!r}: its chat template refuses a chat with roles {roles}: {reason[0]}"
+                f"model {self.name!r}: its chat template refuses a chat with roles {roles}: {one_line(error)}"
             ) from error
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -176,9 +175,3 @@ def give_padding(tokenizer: Any, model: Any = None) -> bool:
         model.config.pad_token_id = model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     tokenizer.padding_side = "right"
     return changed
-
-
-def require_messages(prompt: str | Sequence[dict[str, str]], response: str) -> list[dict[str, str]]:
-    """Prompt (text or messages) and response as one chat."""
-    before = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
-    return [*before, {"role": "assistant", "content": response}]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, one_line
 from tacit.features.chat import Chat, checked_tokenizer, reach
 from tacit.features.encoder import Precision, join_messages
 from tacit.features.sentences import sentence_settings
-from tacit.features.transformer import TransformerEncoder, one_line, quiet_transformers
+from tacit.features.transformer import TransformerEncoder, quiet_transformers
 from tacit.files import sha256_file, sha256_json
 
 _WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # weights, configuration, tokenizer

@@ -188,6 +188,7 @@ class EmbeddingStore:
 
 def _flush(folder: _Folder, keys: list[bytes], vectors_ND: np.ndarray) -> bool:
     """Write one shard and index it; False, with a warning, where the disk does not take it."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     keys_N32 = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32)
@@ -196,7 +197,7 @@ def _flush(folder: _Folder, keys: list[bytes], vectors_ND: np.ndarray) -> bool:
     try:
         with atomic_path(target) as temporary:
             save_file(tensors, str(temporary), metadata={"crc32": str(_checksum(keys_N32, vectors_ND))})
-    except Exception as error:  # safetensors wraps a full disk in its own class
+    except (OSError, SafetensorError) as error:  # which wraps a full disk
         logger.warning("embedding cache: cannot write %s (%s); going on without the cache", target, error)
         return False
     folder.add(target.name, keys)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from safetensors import SafetensorError
 
-from tacit.errors import ConfigError, TacitError
+from tacit.errors import ConfigError, TacitError, one_line
 from tacit.features.batching import BATCH_TOKENS, pad, plan_for
 from tacit.features.encoder import Precision, clean_texts
 from tacit.features.packing import FAMILIES, attend_within_texts, bins, pack
@@ -290,8 +290,3 @@ def refused_in_one_line(what: str, errors: tuple[type[Exception], ...] = LOADING
     except errors as error:
         message = re.sub(r"^\w+\.__init__\(\) ", "", " ".join(str(error).split())) or type(error).__name__
         raise ConfigError(f"{what}: {message}") from error
-
-
-def one_line(error: BaseException) -> str:
-    """First line of an error's text: library errors run over many."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -106,7 +106,7 @@ def starting_logit(prior: float | None, obs: Observations) -> float:
     return 0.0 if value is None else logit(value)
 
 
-def check_known_prior(key: str, prior: float | None, obs: Observations) -> None:
+def check_known_prior(prior: float | None, obs: Observations) -> None:
     """Refuse a prior that somebody supplied and that cannot be (guard G6).
 
     Raises:

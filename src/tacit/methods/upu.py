@@ -84,7 +84,7 @@ class UPU(PositiveUnlabelled):
             IdentificationError: a known prior is not above the share of rows with a signal.
         """
         super().check(obs)
-        check_known_prior(self.key, self.prior, obs)
+        check_known_prior(self.prior, obs)
         refuse_prior_and_frequency(self.key, self.prior, obs)
 
     def judges(self, obs: Observations) -> Tensor:

@@ -217,9 +217,5 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _features_note(manifest: Mapping[str, Any]) -> str:
-    return " on the embedding alone" if manifest["reward_features"] == "text" else ""
-
-
 def _gold_note(log: Mapping[str, Any]) -> str:
     return " beyond the gold labels that were passed on purpose" if log["gold_rows"] else ""

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tacit.errors import ModelError
+from tacit.errors import ModelError, one_line
 from tacit.features.batching import pad, plan_for
 from tacit.features.chat import Chat, checked_tokenizer, reach
-from tacit.features.transformer import LOADING_ERRORS, one_line, quiet_transformers
+from tacit.features.transformer import LOADING_ERRORS, quiet_transformers
 from tacit.progress import progress
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tacit import methods
 from tacit.data import FeedbackLog
 from tacit.errors import ModelError
 from tacit.features import EmbeddingStore
@@ -28,6 +27,7 @@ from tacit.model.card import finetuned_card
 from tacit.model.classifier import Classifier, chat_of
 from tacit.model.folder import CHECKPOINT_HEADS, read_manifest, read_tensors, write_folder
 from tacit.model.legible import make_legible
+from tacit.model.method_of import method_of
 from tacit.model.scoring import FittedScorer, Pairs, as_log, fitted_to, listed
 from tacit.training.finetune.backbone import head_of, linear, put_head
 from tacit.training.finetune.fitted import FineTuned
@@ -232,11 +232,15 @@ class FineTunedRewardModel(FittedScorer):
         write_folder(Path(folder), manifest, tensors, card, heads=CHECKPOINT_HEADS, also=checkpoint)
 
     @classmethod
-    def load(cls, folder: str | Path) -> FineTunedRewardModel:
+    def load(cls, folder: str | Path, *, method: Method | None = None) -> FineTunedRewardModel:
         """Read a folder.
 
+        Args:
+            folder: written by `save`.
+            method: the estimator of the fit, where it is one of your own. None: by the key in the folder.
+
         Raises:
-            ModelError: the folder is not a fine-tuned model, or is damaged.
+            ModelError: the folder is not a fine-tuned model, is damaged, or its method is not found or is another one.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
@@ -245,7 +249,7 @@ class FineTunedRewardModel(FittedScorer):
         tensors = read_tensors(folder, CHECKPOINT_HEADS)
         own = ("method", "encoder", "files", "format", "kind")
         return cls(
-            methods.get(manifest["method"]["key"], manifest["method"]["parameters"]),
+            method_of(folder, manifest["method"], method),
             Classifier.open(folder),
             tensors.pop("members"),
             {key: value for key, value in manifest.items() if key not in own},

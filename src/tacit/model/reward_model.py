@@ -19,6 +19,7 @@ from tacit.methods import Head, Method
 from tacit.model.card import model_card
 from tacit.model.folder import read_manifest, read_tensors, write_folder
 from tacit.model.inputs import Inputs, PropensityFeatures, RewardFeatures, Scalings, log_inputs
+from tacit.model.method_of import method_of
 from tacit.model.scoring import FittedScorer, Listed, Pairs, as_log, fitted_to, listed
 from tacit.training.ensemble import Ensemble
 from tacit.training.heads import Layout
@@ -273,7 +274,7 @@ class RewardModel(FittedScorer):
             "format",
         )
         return cls(
-            _method_of(folder, manifest["method"], method),
+            method_of(folder, manifest["method"], method),
             ensemble,
             Scalings.from_tensors(scaling_arrays),
             encoder,
@@ -296,24 +297,6 @@ class RewardModel(FittedScorer):
         ):
             context_NC = self.codec.transform(log.context_columns())
         return log_inputs(self.encoder, log, store, quiet=quiet, context_NC=context_NC)
-
-
-def _method_of(folder: Path, stated: Mapping[str, Any], given: Method | None) -> Method:
-    """The estimator of a saved model: as given, or found by the key in the folder."""
-    key, parameters = stated["key"], stated["parameters"]
-    if given is not None:
-        if (given.key, given.parameters()) != (key, parameters):
-            raise ModelError(
-                f"{folder} was made by {key!r} with {parameters}, got {given.key!r} with {given.parameters()}; "
-                "expected the method of the fit"
-            )
-        return given
-    if key not in methods.available():
-        raise ModelError(
-            f"{folder} was made by the method {key!r}, which is none of tacit's; if it is yours, hand it over: "
-            "RewardModel.load(folder, method=YourMethod())"
-        )
-    return methods.get(key, parameters)
 
 
 def _encoder_of(folder: Path, stated: Mapping[str, Any], given: str | Encoder | None) -> Encoder:

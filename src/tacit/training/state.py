@@ -311,7 +311,7 @@ class State:
         self.epoch, self.finished, self.curve = state["epoch"], state["finished"], state["curve"]
         self.best_criterion_M = tensors["best_criterion"]
         self.best_epoch_M = tensors["best_epoch"]
-        if "present" in tensors and tensors["present"].numel() < self.present.numel():
+        if tensors["present"].numel() < self.present.numel():
             self._narrow(tensors["present"])
         self.columns = {
             name.removeprefix("column/"): value

@@ -12,7 +12,7 @@ from typing import Any
 
 from tacit.data.raw import RawTable
 from tacit.data.readers import open_raw
-from tacit.errors import ConfigError, DataError, shown
+from tacit.errors import ConfigError, DataError, one_line, shown
 
 Row = dict[str, Any]
 
@@ -121,9 +121,9 @@ def _tables(kind: _Kind, source: str | Path | None) -> list[RawTable]:
     except DataError:
         raise
     except Exception as error:  # the network, the hub, a licence not accepted: each has its own kind
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{name}: not readable from the hub: {first}; accept its terms there, or give the file as NAME=FILE"
+            f"{name}: not readable from the hub: {one_line(error)}; accept its terms there, or give the file as "
+            "NAME=FILE"
         ) from error
 
 

@@ -117,7 +117,7 @@ def classifier_judge(
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from tacit.features.chat import checked_tokenizer
+    from tacit.features.chat import checked_tokenizer, reach
     from tacit.features.transformer import LOADING_ERRORS, quiet_transformers
 
     require_place("judge", model)
@@ -133,9 +133,7 @@ def classifier_judge(
     classifier = classifier.to(device).eval()
     names = [str(classifier.config.id2label[i]) for i in range(classifier.config.num_labels)]
     measures, wanted = _meaning(str(model), names, refusal_labels, harm_labels)
-    longest = min(
-        int(tokenizer.model_max_length), int(getattr(classifier.config, "max_position_embeddings", 512))
-    )
+    longest = reach(classifier.config, tokenizer)
 
     def judge(answers: Sequence[Answer]) -> list[Judgement]:
         verdicts: list[Judgement] = []

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tacit.data.raw import TEXT_CELLS, RawTable, from_arrow
-from tacit.errors import DataError
+from tacit.errors import DataError, one_line
 
 _BLOCK = 1 << 25
 _HEADER = 1 << 20  # bytes in which the header has to end
@@ -55,7 +55,7 @@ def read_csv(path: Path) -> RawTable:
         raw = from_arrow(table.replace_schema_metadata(TEXT_CELLS), str(path))
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         _check_utf8(data, path)
-        raise DataError(f"{path}: not readable as CSV: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: not readable as CSV: {one_line(error)}") from error
     if not bad:
         return raw
     rows = np.arange(1, table.num_rows + len(bad) + 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tacit.data.raw import RawTable
 from tacit.data.readers.objects import read_object
-from tacit.errors import DataError
+from tacit.errors import DataError, one_line
 
 
 def is_dataset(path: Path) -> bool:
@@ -32,7 +32,7 @@ def read_folder(path: Path) -> RawTable:
         raise DataError(f"{path}: the log is empty; expected at least one row") from error
     except Exception as error:  # datasets raises many kinds for a damaged folder
         raise DataError(
-            f"{path}: damaged dataset folder: {_first_line(error)}; write it again with save_to_disk"
+            f"{path}: damaged dataset folder: {one_line(error)}; write it again with save_to_disk"
         ) from error
 
 
@@ -50,11 +50,6 @@ def read_hub(name: str) -> RawTable:
         raise
     except Exception as error:  # the network, the hub and the dataset's builder each have their own kinds
         raise DataError(
-            f"{name}: no such file, and not readable as a hub dataset: {_first_line(error)}; "
+            f"{name}: no such file, and not readable as a hub dataset: {one_line(error)}; "
             f"check the id and the network"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tacit.data.raw import RawTable, from_arrow, from_lists, logger
 from tacit.data.readers.records import from_records
-from tacit.errors import DataError, shown
+from tacit.errors import DataError, one_line, shown
 
 
 def read_object(value: Any, name: str | None = None) -> RawTable:
@@ -50,9 +50,8 @@ def _read_stream(value: Any, name: str) -> RawTable:
     try:
         table = pa.table(value)
     except Exception as error:  # a query runs only now, and its library has errors of its own
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{name}: not readable as a table: {first}; expected columns as Arrow data"
+            f"{name}: not readable as a table: {one_line(error)}; expected columns as Arrow data"
         ) from error
     return from_arrow(table.replace_schema_metadata(None), name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tacit.data.raw import RawTable
 from tacit.data.readers.magic import check_magic
-from tacit.errors import DataError
+from tacit.errors import DataError, one_line
 
 _KINDS = {
     ".jsonl": "jsonl",
@@ -53,4 +53,4 @@ def read_file(path: Path) -> RawTable:
 
         return read_parquet(path)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: cannot be read: {one_line(error)}") from error

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tacit.data.raw import RawTable, from_arrow
-from tacit.errors import DataError
+from tacit.errors import DataError, one_line
 
 
 def read_parquet(path: Path) -> RawTable:
@@ -22,5 +22,5 @@ def read_parquet(path: Path) -> RawTable:
         with path.open("rb") as handle:
             table = pa.parquet.read_table(handle)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: damaged Parquet file: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: damaged Parquet file: {one_line(error)}") from error
     return from_arrow(table.replace_schema_metadata(None), str(path))

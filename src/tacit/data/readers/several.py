@@ -15,7 +15,7 @@ import pyarrow as pa
 from tacit.data.quarantine import Quarantine
 from tacit.data.raw import TEXT_CELLS, Part, RawTable, logger
 from tacit.data.readers.one_file import kind_of, read_file
-from tacit.errors import DataError
+from tacit.errors import DataError, one_line
 
 _WIDEN = "permissive"  # one null makes pandas write a column of 0 and 1 as floats
 _FORMATS = {"jsonl": "JSON", "json": "JSON", "csv": "CSV", "parquet": "Parquet"}
@@ -130,7 +130,7 @@ def read_several(
         table = pa.concat_tables(tables, promote_options=_WIDEN)
     except pa.ArrowException as error:  # a whole number of more digits than a float has
         raise DataError(
-            f"{name}: its files are not readable as one table: {str(error).splitlines()[0]}; write each column with "
+            f"{name}: its files are not readable as one table: {one_line(error)}; write each column with "
             f"one type"
         ) from error
     return _placed(raws, table.replace_schema_metadata(TEXT_CELLS if text else None), mixed, name)

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tacit.errors import one_line
 from tacit.features.chat import stands_in_texts
-from tacit.features.transformer import one_line
 from tacit.model.doctor.finding import Finding, fails, ok, unmade
 from tacit.model.doctor.patient import Patient, UnreadableError
 from tacit.model.doctor.scores import alone, last_token, score_tokens

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, one_line
 from tacit.features.chat import checked_tokenizer
 from tacit.features.encoder import join_messages
-from tacit.features.transformer import one_line, quiet_transformers
+from tacit.features.transformer import quiet_transformers
 
 HEADS = ("score", "classifier", "classification_head")
 """What transformers calls the head of a sequence classifier; decoders say `score`."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tacit.features.transformer import one_line
+from tacit.errors import one_line
 from tacit.model.doctor.patient import Patient, UnreadableError
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tacit.errors import ConfigError, ModelError
+from tacit.errors import ConfigError, ModelError, one_line
 from tacit.features.chat import checked_tokenizer, give_padding
-from tacit.features.transformer import TransformerEncoder, one_line, quiet_transformers
+from tacit.features.transformer import TransformerEncoder, quiet_transformers
 from tacit.model.classifier import Classifier
 from tacit.model.doctor import Finding, examine
 from tacit.model.export.head import Row
@@ -98,7 +98,7 @@ def _plain_template(tokenizer: Any) -> str:
     """The way a decoder without a template was read in the fit: contents joined by blank lines, special tokens once."""
     probe = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
-    at = next(i for i in range(len(whole)) if whole[i : i + len(probe)] == probe)
+    at = next((i for i in range(len(whole)) if whole[i : i + len(probe)] == probe), 0)
     before, after = tokenizer.decode(whole[:at]), tokenizer.decode(whole[at + len(probe) :])
     return (
         f"{before}{{% for message in messages %}}{{{{ message['content'] }}}}"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, one_line
 from tacit.features.chat import checked_tokenizer, give_padding, give_template
-from tacit.features.transformer import LOADING_ERRORS, one_line, quiet_transformers
+from tacit.features.transformer import LOADING_ERRORS, quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

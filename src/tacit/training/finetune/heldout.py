@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tacit.methods import Method, Observations, strata
+from tacit.methods import STRATA, Method, Observations, strata
 from tacit.training.finetune.module import FeedbackModule
 from tacit.training.temperature import judge, neutral, recalibrate
 
@@ -85,7 +85,5 @@ def told(method: Method, logits: Mapping[str, Tensor], obs: Observations) -> dic
         share_4 = strata(
             logits["reward"].mean(0), logits["propensity"].mean(0), obs.signals_BK[:, 0], obs.visible_BK[:, 0]
         ).mean(0)
-        metrics |= {
-            f"stratum/{name}": share for name, share in zip(("PA", "NA", "PP", "NP"), share_4, strict=True)
-        }
+        metrics |= {f"stratum/{name}": share for name, share in zip(STRATA, share_4, strict=True)}
     return metrics

@@ -6,6 +6,7 @@ Shapes: M members, N rows of training and held-out log together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,12 +174,17 @@ def _with_gold_as_asked(log: FeedbackLog, method: Method, args: FeedbackRewardCo
 
 
 def hold_out(log: FeedbackLog, share: float, seed: int) -> tuple[FeedbackLog, FeedbackLog | None]:
-    """Training and held-out rows; prompts and sessions stay whole. Too few groups hold out none."""
+    """Training and held-out rows; prompts and sessions stay whole. Too few groups hold out none.
+
+    The share is taken to the nearest j/k with k at most 20 and at most the groups there are: j of k folds of one size.
+    """
     groups_N = holdout_groups(log)
-    folds = max(2, round(1 / share))
-    if len(np.unique(groups_N)) < folds:
+    groups = len(np.unique(groups_N))
+    most = min(20, groups)
+    taken = min(Fraction(share).limit_denominator(most), 1 - Fraction(1, most))
+    if taken == 0:
         return log, None
-    held_N = grouped_folds(groups_N, folds, seed) == 0
+    held_N = grouped_folds(groups_N, taken.denominator, seed) < taken.numerator
     return log.take(np.flatnonzero(~held_N)), log.take(np.flatnonzero(held_N))
 
 

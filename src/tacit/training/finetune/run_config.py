@@ -79,18 +79,7 @@ class FinetuneSettings(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> FinetuneSettings:
-        own = {
-            "output_dir",
-            "seed",
-            "use_cpu",
-            "method",
-            "method_parameters",
-            "nuisances",
-            "signals",
-            "context",
-            "gold",
-        }
-        mine = sorted((own | {"prompt_id"}) & self.training.keys())
+        mine = sorted(_SET_ABOVE & self.training.keys())
         if mine:
             raise ValueError(f"training.{mine[0]} is set by tacit from the options above; take it out")
         _ = self.signals  # which have to be readable
