@@ -171,7 +171,7 @@ def feedback_trainer(
     if use_gold:
         knobs.gold = log.roles.gold
     reward_head(chosen, observe(log))  # refused before nuisances are estimated for it
-    for text in identification_warnings(chosen, log, "context"):
+    for text in identification_warnings(chosen, log, "context", observe(log)):
         warnings.warn(text, IdentificationWarning, stacklevel=3)
     stated = as_mapping(knobs.nuisances)
     if nuisances or _leaves_some_open(stated, chosen, log):
@@ -278,7 +278,7 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
             trainer.method,
             trainer.observations,
             trainer.heads,
-            identification_warnings(trainer.method, trainer.train_log, "context"),
+            identification_warnings(trainer.method, trainer.train_log, "context", trainer.observations),
         ),
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }

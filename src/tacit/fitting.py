@@ -21,7 +21,7 @@ from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, DataError, IdentificationWarning, shown
 from tacit.features import ContextCodec, EmbeddingStore, context_varies, resolve_encoder
 from tacit.files import sha256_json
-from tacit.methods import Method, Observations, refuse_unread_gold
+from tacit.methods import Method, Observations, refuse_unread_gold, refuse_unread_misclick
 from tacit.methods.columns import nuisance_columns
 from tacit.model import Inputs, PropensityFeatures, RewardFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
@@ -190,8 +190,10 @@ def fit(
     refuse_short(chosen, config)
     log = prepare_log(log, chosen, use_gold=use_gold)
     seen = observe(log)
+    refuse_unread_misclick(chosen, seen)
     columns = nuisance_columns(nuisances, chosen, seen)
-    chosen.check(seen.with_columns(**columns))  # before any embedding: a hopeless log is refused at once
+    seen = seen.with_columns(**columns)
+    chosen.check(seen)  # before any embedding: a hopeless log is refused at once
     views_of_reward = {head.view for head in chosen.heads(seen) if head.name in chosen.reward_heads}
     if reward_features != "text+style" and not views_of_reward & {"reward", "all"}:
         raise ConfigError(
@@ -203,7 +205,7 @@ def fit(
             f"{chosen.key} sees the prompt alone, but encoder {encoder.name} reads prompt and response as one text; "
             "expected one that reads them apart, such as minilm or hashing"
         )
-    warned = identification_warnings(chosen, log, propensity_features)
+    warned = identification_warnings(chosen, log, propensity_features, seen)
     for text in warned:
         warnings.warn(text, IdentificationWarning, stacklevel=2)
     prepared = prepare(log, encoder, store=store, quiet=quiet)

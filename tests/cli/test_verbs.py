@@ -277,6 +277,19 @@ def test_score_json_has_one_entry_per_pair_in_input_order(tacit: Tacit, here: Pa
     assert told["scores"][0] == told["scores"][2]
 
 
+def test_a_model_that_only_orders_gives_no_probability(tacit: Tacit, here: Path) -> None:
+    fit = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--method", "bpr", "--out", "ranks")
+    assert fit.status == 0, fit.err
+    told = tacit("score", "ranks", "log.jsonl", "--json")
+    assert {row["probability"] for row in told.json["scores"]} == {None}
+    assert "bpr orders answers" in told.err
+    assert "–" in tacit("score", "ranks", "log.jsonl").out
+    written = tacit("score", "ranks", "log.jsonl", "--out", "scores.parquet")
+    assert written.status == 0 and "mean P(liked) –" in written.out
+    table = tacit("evaluate", "ranks", "log.jsonl", "--policy", "user", "--folds", "0")
+    assert table.status == 0, table.err
+
+
 def test_score_reads_completion_where_there_is_no_response(tacit: Tacit, here: Path, fitted: Path) -> None:
     write(here / "trl.jsonl", [{"prompt": "question", "completion": "answer"}])
     write(here / "kto.jsonl", [{"prompt": "question", "completion": "answer", "label": True}])

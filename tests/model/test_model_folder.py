@@ -18,6 +18,7 @@ from tacit.errors import ConfigError, IdentificationWarning, ModelError
 from tacit.features.hashing import HashingEncoder
 from tacit.methods import Naive, get
 from tacit.model.description import identification_warnings
+from tacit.training.log_rows import observe
 
 TABLE = columns(prompts=40)
 PAIRS = list(zip(TABLE["prompt"], TABLE["response"], strict=True))
@@ -303,7 +304,7 @@ def test_a_log_of_a_few_clicks_is_told() -> None:
 def test_a_label_that_says_no_is_an_act_too() -> None:
     few = {name: values[:12] for name, values in TABLE.items()} | {"copied": [1] + [0] * 10 + [None]}
     told = log_of(few, signals=(Signal("copied", kind="explicit"),))
-    assert not identification_warnings(get("causal_fwd"), told, "context")
+    assert not identification_warnings(get("causal_fwd"), told, "context", observe(told))
 
 
 def test_models_are_equal_to_themselves_alone(folder: Path) -> None:

@@ -17,7 +17,9 @@ from toy_log import QUICK, columns, log_of, within_prompt_accuracy
 from tacit import FeedbackLog, RewardModel, Signal, fit, methods
 from tacit.data import Roles
 from tacit.errors import ConfigError, DataError, DegenerateDataError, IdentificationWarning, TacitError
-from tacit.model.description import identification_warnings
+from tacit.evaluation.report import evaluate_model
+from tacit.methods.latent_ml import telling
+from tacit.model.description import describe_identification, identification_warnings
 from tacit.training.log_rows import holdout_groups, observe
 from tacit.training.profile import level_profile
 from tacit.training.roster import roster
@@ -242,8 +244,56 @@ def test_a_fit_that_cannot_tell_preference_from_style_says_so() -> None:
 def test_gold_is_advised_with_a_method_that_reads_it() -> None:
     blind = log_of(TABLE, context=())
     for key, end in (("implicit_rm", "(--gold)"), ("sar_em", "(--gold) with latent_ml")):
-        (text,) = identification_warnings(methods.get(key), blind, "context")
+        (text,) = identification_warnings(methods.get(key), blind, "context", observe(blind))
         assert text.endswith(end)
+
+
+@pytest.mark.parametrize("key", ["sar_ipw", "rel_mf", "ubpr", "upl"])
+def test_a_method_that_first_estimates_who_acts_is_warned_as_the_estimate_is(key: str) -> None:
+    method, blind = methods.get(key), log_of(TABLE, context=())
+    obs = observe(blind)
+    (text,) = identification_warnings(method, blind, "context", obs)
+    assert text.startswith("one signal and no context")
+    (text,) = identification_warnings(method, log_of(TABLE), "text", obs)
+    assert text.startswith("where it estimates who acts, reward and propensity heads see the same features")
+    given = obs.with_columns(e=torch.full((obs.n_rows,), 0.5), relevance=torch.full((obs.n_rows,), 0.5))
+    assert not identification_warnings(method, blind, "context", given)
+
+
+def test_propensities_that_were_given_are_judged_as_estimated_ones_are() -> None:
+    log = log_of(TABLE)
+    obs = observe(log)
+    small_N = torch.where(torch.arange(obs.n_rows) % 3 == 0, 0.001, 0.5)
+    (text,) = identification_warnings(methods.get("sar_ipw"), log, "context", obs.with_columns(e=small_N))
+    assert text.startswith("the propensities: clipping at 0.05 touches")
+    asked = log_of(TABLE, signals=(Signal("copied", kind="explicit"),))
+    (text,) = identification_warnings(methods.get("ips"), asked, "context", obs.with_columns(p=small_N))
+    assert text.startswith("the propensities: clipping at 0.05 touches")
+
+
+def test_clicks_taken_for_labels_and_labels_for_clicks_are_told() -> None:
+    clicks, labels = log_of(TABLE), log_of(TABLE, signals=(Signal("copied", kind="explicit"),))
+    for key, log, said in (
+        (
+            "causal_fwd",
+            clicks,
+            "it takes every 0 of 'copied' for a dislike that was said; write copied:explicit",
+        ),
+        ("naive", labels, "the answer no is taken for silence"),
+    ):
+        (text,) = identification_warnings(methods.get(key), log, "context", observe(log))
+        assert said in text
+    assert not identification_warnings(methods.get("naive"), clicks, "context", observe(clicks))
+    assert not identification_warnings(methods.get("causal_fwd"), labels, "context", observe(labels))
+
+
+def test_a_known_rate_of_mistakes_is_never_left_unread() -> None:
+    log = log_of(TABLE, signals=(Signal("copied", misclick=0.02),))
+    with pytest.raises(
+        ConfigError, match=r"implicit_rm does not read the misclick rate 0\.02 of .*latent_ml"
+    ):
+        fit(log, method="implicit_rm", encoder="hashing:32", config=QUICK)
+    assert fit(log, encoder="hashing:32", config=QUICK).method.key == "latent_ml"
 
 
 def test_one_signal_leaves_the_level_open_and_says_between_what(rm: RewardModel) -> None:
@@ -375,3 +425,43 @@ def test_heads_are_plain_tensors(rm: RewardModel, tmp_path: Path) -> None:
     rm.save(tmp_path / "rm")
     stored = load_file(tmp_path / "rm" / "heads.safetensors")
     assert {name.split(".")[0] for name in stored} == {"head", "calibration", "scaling"}
+
+
+def test_two_signals_say_that_their_level_takes_nobody_to_act_by_mistake() -> None:
+    table = TABLE | {"shared": TABLE["copied"][::-1]}
+    two = (Signal("copied"), Signal("shared"))
+    said = [
+        describe_identification(methods.LatentML(), observe(log_of(table, signals=signals)), heads, [])
+        for signals, heads in (
+            (two, ()),
+            ((Signal("copied", misclick=0.02), Signal("shared", misclick=0.02)), ()),
+        )
+    ]
+    assert "and if nobody gives them by mistake" in said[0]["not_identified"]
+    assert "mistake" not in said[1]["not_identified"]
+
+
+def test_a_signal_that_hardly_ever_fired_is_told_and_is_not_counted_among_those_that_tell() -> None:
+    table = {name: values * 2 for name, values in TABLE.items()}
+    rows = len(table["copied"])
+    shared = table["copied"][::-1]
+    silent = [i for i in range(rows) if not table["copied"][i] and not shared[i]]
+    table |= {"shared": shared, "flag": [int(i in silent[:3]) for i in range(rows)]}
+    log = log_of(table, signals=(Signal("copied"), Signal("shared"), Signal("flag", polarity=-1)))
+    method, obs = methods.LatentML(), observe(log)
+    assert telling(obs) == [0, 1] and not method.learns_misclicks(obs)
+    (text,) = identification_warnings(method, log, "context", obs)
+    assert text.startswith(f"signal 'flag' fired on 3 of {rows} rows only")
+    often = log_of(table | {"flag": [int(i in silent[:30]) for i in range(rows)]}, signals=log.roles.signals)
+    assert method.learns_misclicks(observe(often))
+    assert not identification_warnings(method, often, "context", observe(often))
+
+
+def test_scores_that_only_order_are_given_no_probability_and_judged_by_no_level(tmp_path: Path) -> None:
+    log = log_of(TABLE | {"liked": TABLE["truth"]})
+    rm = fit(log, method="bpr", encoder="hashing:32", config=QUICK)
+    found = evaluate_model(rm, log.with_roles(gold="liked"), folds=0)
+    own = next(row for row in found.rows if row.method == "bpr")
+    assert set(own.metrics) == {"within_prompt_accuracy", "auroc", "spearman"}
+    assert "The scores of bpr only order answers" in found.caption
+    assert "brier" in next(row for row in found.rows if row.method == "constant").metrics

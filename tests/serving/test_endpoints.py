@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from small_server import Paced, running, small_model, text
 
 from tacit import RewardModel
 from tacit.errors import ConfigError
+from tacit.methods import BPR
 from tacit.model import Scorer
 from tacit.serving import Settings
 from tacit.serving.marks import prompt_end, without_ending
@@ -298,3 +300,9 @@ def test_openapi_declares_every_body_and_every_error(client: httpx.Client) -> No
         assert {"200", "400", "413", "422", "429", "503", "504"} <= set(post_["responses"])
         refs = post_["responses"]["429"]["content"]["application/json"]["schema"]["$ref"]
         assert refs.endswith("/Problem")
+
+
+def test_a_model_that_only_orders_answers_null_for_a_probability(rm: RewardModel) -> None:
+    with running(replace(rm, method=BPR())) as client:
+        told = post(client, "/v1/score", {"pairs": [{"prompt": "a", "response": "b"}]})["scores"]
+    assert told[0]["probability"] is None and isinstance(told[0]["reward"], float)

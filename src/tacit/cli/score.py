@@ -65,6 +65,10 @@ def score(
     rows = InputRows.of(log, read) if out is not None or log.quarantine.total else None
     if out is not None and rows is not None:
         _refuse_taken(rows, pairs)
+    if rm.method.level != "prob":
+        notes.say(
+            f"{rm.method.key} orders answers: its scores are no logits of a probability, and none is given"
+        )
     notes.release()
     members_MN = rm.member_scores(log, store=open_store(cache), quiet=quiet or json)
     scores = {
@@ -81,7 +85,7 @@ def score(
 
 
 def _scores(rm: FittedScorer, members_MN: Any) -> list[tuple[str, list[float | None]]]:
-    """Reward, probability and uncertainty of each row; no uncertainty of one member."""
+    """Reward, probability and uncertainty of each row; no uncertainty of one member, no probability without a level."""
     import numpy as np
 
     from tacit.model import sigmoid
@@ -89,7 +93,12 @@ def _scores(rm: FittedScorer, members_MN: Any) -> list[tuple[str, list[float | N
     # One member cannot disagree, which does not make it sure.
     spread = members_MN.std(0).tolist() if len(members_MN) > 1 else [None] * members_MN.shape[1]
     reward_N = members_MN.mean(0)
-    values = (reward_N.tolist(), sigmoid(reward_N + np.float32(rm.level)).tolist(), spread)
+    chance = (
+        sigmoid(reward_N + np.float32(rm.level)).tolist()
+        if rm.method.level == "prob"
+        else [None] * len(reward_N)
+    )
+    values = (reward_N.tolist(), chance, spread)
     return list(zip(_COLUMNS, values, strict=True))
 
 
@@ -142,10 +151,11 @@ def _write(
         )
 
 
-def _mean(values: list[float | None]) -> float:
+def _mean(values: list[float | None]) -> float | None:
     from statistics import fmean
 
-    return fmean(value for value in values if value is not None)
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _print(responses: Sequence[str | None], scores: dict[str, list[float | None]]) -> None:

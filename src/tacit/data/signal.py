@@ -22,7 +22,9 @@ class Signal:
             do not (a thumbs down).
         kind: "implicit" when 0 only says that nothing happened (a copy, a thumb); "explicit" when 0 is an
             answer too (a yes/no rating, null where nobody answered).
-        misclick: the known chance that the signal fires by mistake, in [0, 1); None leaves it to the method.
+        misclick: the known chance that the signal fires by mistake, on a response that the user does not like, in
+            [0, 1); None leaves it to the method. Where a method has one gate for all signals (thumbs), the chance given
+            that the user acts at all.
         exposure: name of a column that is 1 where the signal could have been recorded. Where it is 0 or null
             the signal counts as null, whatever its own column says.
 

@@ -73,6 +73,11 @@ class Judged:
         return self.rm.method.uses_gold and self.rm.info["log"]["gold_rows"] > 0
 
     @property
+    def has_level(self) -> bool:
+        """Whether its scores are logits of a probability, and do not only order."""
+        return self.rm.method.level == "prob"
+
+    @property
     def protocol(self) -> Protocol:
         """How it has to be read beside models that never saw these rows, nor a trusted label."""
         return "oracle" if self.read_gold and not self.overlap.share else self.overlap.protocol
@@ -122,12 +127,12 @@ def predict_as_it_is(
         Predictions("constant", "honest", np.full(len(log), level), constant_N),
         # A length has no level of its own: centre it on the model's, so that only its order is judged fairly.
         Predictions("length", "honest", level + length_N - length_N.mean()),
-        Predictions(ours.name, ours.protocol, score_N, likelihood_N),
+        Predictions(ours.name, ours.protocol, score_N, likelihood_N, ours.has_level),
     ]
     if against is not None:
         beside = _why_no_likelihood(against.rm, log) is None
         theirs = _predict(against.rm, log, beside, store, quiet)
-        predictions.insert(-1, Predictions(against.name, against.protocol, *theirs))
+        predictions.insert(-1, Predictions(against.name, against.protocol, *theirs, against.has_level))
     return predictions
 
 

@@ -95,7 +95,9 @@ def cross_validate(
                 # The folds' own constants run against their labels: pooled, they would rank below chance.
                 score_N[:] = score_N.mean()
             protocol: Protocol = "oracle" if gold else "honest"
-            predictions.append(Predictions(method.key, protocol, score_N, likelihood_N))
+            predictions.append(
+                Predictions(method.key, protocol, score_N, likelihood_N, method.level == "prob")
+            )
             bar.advance(1, method.key)
     return predictions
 

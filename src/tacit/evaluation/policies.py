@@ -19,7 +19,7 @@ class PolicyRow:
     responses: int
     rates: dict[str, float | None]
     mean_reward: float
-    mean_probability: float
+    mean_probability: float | None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -27,9 +27,12 @@ class PolicyRow:
 
 
 def by_policy(
-    log: FeedbackLog, score_N: NDArray[np.floating], probability_N: NDArray[np.floating]
+    log: FeedbackLog, score_N: NDArray[np.floating], probability_N: NDArray[np.floating] | None
 ) -> list[PolicyRow]:
-    """Mean reward of each policy, highest first; empty where the log names no policy. Rows without one are left out."""
+    """Mean reward of each policy, highest first; empty where the log names no policy. Rows without one are left out.
+
+    Scores that only order have no probabilities (None).
+    """
     if log.roles.policy is None:
         return []
     names = np.array([None if value is None else str(value) for value in log.column(log.roles.policy)])
@@ -43,11 +46,8 @@ def by_policy(
             else None
             for k, signal in enumerate(log.roles.signals)
         }
-        rows.append(
-            PolicyRow(
-                name, int(mine.sum()), rates, float(score_N[mine].mean()), float(probability_N[mine].mean())
-            )
-        )
+        chance = None if probability_N is None else float(probability_N[mine].mean())
+        rows.append(PolicyRow(name, int(mine.sum()), rates, float(score_N[mine].mean()), chance))
     return sorted(rows, key=lambda row: -row.mean_reward)
 
 

@@ -195,7 +195,9 @@ def evaluate_model(
         title,
         _caption(rows, ours, theirs, chosen, log),
         rows,
-        by_policy(log, found.score_N - rm.level, found.probability_N),  # rewards as `score` gives them
+        by_policy(  # rewards as `score` gives them
+            log, found.score_N - rm.level, found.probability_N if found.has_level else None
+        ),
         chosen,
         theirs.name if theirs else None,
     )
@@ -296,6 +298,10 @@ def _caption(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int, l
     if silent := without_policy(log):
         lines.append(f"Responses that name no policy: {silent:,}; they stand in no row of the policies.")
     own = next(row for row in rows if row.method == main)
+    if not ours.has_level:
+        lines.append(
+            f"The scores of {main} only order answers: they have no level, and no error of one is told."
+        )
     if set(own.metrics) <= {"base_rate"}:
         lines.append(f"Nothing here judges {main}; name --gold or --rank.")
     for name, title in (("within_prompt_accuracy", "order within prompts"), ("auroc", "AUROC")):

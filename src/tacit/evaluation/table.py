@@ -38,12 +38,14 @@ class Predictions:
             some of them; else "honest".
         score_N: logits.
         log_likelihood_N: log P(signals) of each row, or None where the method does not model them.
+        has_level: whether σ(score) is a probability; of scores that only order, none is judged.
     """
 
     method: str
     protocol: Protocol
     score_N: Floats
     log_likelihood_N: Floats | None = None
+    has_level: bool = True
 
     @property
     def probability_N(self) -> Floats:
@@ -163,13 +165,15 @@ def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
         liked = (gold > truth.threshold).astype(np.float64)
         measures["auroc"] = (weighted_auroc(score, liked), units)
         measures["spearman"] = (weighted_spearman(score, gold), units)
-        measures["brier"] = (weighted_mean((probability - gold) ** 2), units)
-        measures["ece"] = (lambda rows: ece(probability[rows], gold[rows]), units)
+        if p.has_level:
+            measures["brier"] = (weighted_mean((probability - gold) ** 2), units)
+            measures["ece"] = (lambda rows: ece(probability[rows], gold[rows]), units)
     if p.log_likelihood_N is not None:
         seen = np.ones(len(p.score_N), dtype=bool) if truth.seen_N is None else truth.seen_N
         if seen.any():
             measures["log_likelihood"] = (weighted_mean(p.log_likelihood_N[seen]), truth.units_N[seen])
-    measures["base_rate"] = (weighted_mean(p.probability_N), truth.units_N)
+    if p.has_level:
+        measures["base_rate"] = (weighted_mean(p.probability_N), truth.units_N)
     return measures
 
 

@@ -135,6 +135,7 @@ __all__ = [
     "open_level",
     "refuse_borrowed_key",
     "refuse_unread_gold",
+    "refuse_unread_misclick",
     "strata",
 ]
 
@@ -267,4 +268,19 @@ def refuse_unread_gold(method: Method) -> None:
         raise ConfigError(
             f"{method.key} does not learn from trusted labels, which would change nothing; expected one of {able}, or "
             "a fit without them (no --gold, no use_gold)"
+        )
+
+
+def refuse_unread_misclick(method: Method, obs: Observations) -> None:
+    """Raise if a signal's known rate of mistakes would be left unread.
+
+    Raises:
+        ConfigError: it would; the message names the methods that read it.
+    """
+    k = next((k for k, rate in enumerate(obs.misclick) if rate), None)
+    if k is not None and not method.reads_misclicks:
+        able = ", ".join(key for key, kind in available().items() if kind.reads_misclicks)
+        raise ConfigError(
+            f"{method.key} does not read the misclick rate {obs.misclick[k]:g} of {obs.called(k)}, which would change "
+            f"nothing; expected one of {able}, or a signal without it"
         )

@@ -26,6 +26,11 @@ from tacit.methods.primitives import FLOOR_LOGIT, logit
 
 _START_MISCLICK = 0.02
 _COPIES = 0.95
+_ROWS_TO_TELL, _ONES_TO_TELL = 300, 30
+_IF_NO_MISTAKES = (
+    "; and if nobody gives them by mistake: a few mistakes in a hundred move the level far (add a signal, name their "
+    "rate, misclick, or audit some rows, --gold)"
+)
 _OF_THUMBS = (
     "; of thumbs where null means no vote, write 0 for null in both, or keep one as a label that was asked for "
     "(NAME:explicit)"
@@ -64,7 +69,8 @@ class LatentML(Method):
     Args:
         objective: "marginal" or "em".
         misclicks: "const" learns one rate per signal; "zero" forbids them; "auto" learns them with three or more
-            signals, or where a row fires signals of both polarities (impossible without misclicks).
+            signals that fire often enough (`telling`), or where a row fires signals of both polarities (impossible
+            without misclicks).
         gate: one latent activity per row switches all its signals off together; "auto" as above.
 
     Example:
@@ -85,8 +91,10 @@ class LatentML(Method):
     claims: ClassVar[Claim] = "consistent"
     exchangeable: ClassVar[bool] = True
     uses_gold: ClassVar[bool] = True
+    reads_misclicks: ClassVar[bool] = True
     assumes: ClassVar[str] = (
-        "signals independent given preference, context and style; better than chance; context moves activity only"
+        "signals independent given preference, context and style; better than chance; context moves activity only; "
+        "no misclicks, unless three signals tell them or a rate is given"
     )
     not_identified: ClassVar[str] = (
         "depends on the signals: a factor with one; the level or nothing with more, if text moves preference alone"
@@ -120,12 +128,18 @@ class LatentML(Method):
                 "other"
             )
         kind = {"gate": self.has_gate(obs), "misclicks": self.learns_misclicks(obs)}
-        if identifiability_rank(obs.polarity, **kind, draws=2).preference_identified:
-            return "nothing more, as long as the signals are independent given preference, context and style"
-        if identifiability_rank(obs.polarity, **kind, responses=2, draws=2).preference_identified:
+        polarity = [obs.polarity[k] for k in telling(obs)]
+        by_mistake = "" if kind["misclicks"] or any(obs.misclick) else _IF_NO_MISTAKES
+        if identifiability_rank(polarity, **kind, draws=2).preference_identified:
+            return (
+                "nothing more, as long as the signals are independent given preference, context and style"
+                + by_mistake
+            )
+        if identifiability_rank(polarity, **kind, responses=2, draws=2).preference_identified:
             return (
                 "nothing more, as long as the text moves these signals through preference alone; where users praise "
                 "or blame some texts more readily than others, the level is off (audit some rows, --gold, to be sure)"
+                + by_mistake
             )
         return (
             "the level, which the rates of these signals can make up for (add a signal of another kind, or audit some "
@@ -144,7 +158,7 @@ class LatentML(Method):
     def learns_misclicks(self, obs: Observations) -> bool:
         """Whether misclick rates are fitted on these data."""
         if self.misclicks == "auto":
-            return obs.n_signals >= 3 or _contradictory_rows(obs) > 0
+            return len(telling(obs)) >= 3 or _contradictory_rows(obs) > 0
         return self.misclicks == "const"
 
     def check(self, obs: Observations) -> None:
@@ -229,6 +243,25 @@ class LatentML(Method):
         else:
             known_loss_B = -complete_log_likelihood(logits["reward"], L1_B, L0_B, obs.gold_B)
         return torch.where(obs.gold_known_B, known_loss_B, loss_B)
+
+
+def telling(obs: Observations) -> list[int]:
+    """Positions of the signals that fired often enough to tell anything of their own rates.
+
+    Left out is what fired on fewer than 30 of at least 300 rows; all, where that leaves none.
+
+    Example:
+        >>> import torch
+        >>> from tacit.methods import observations
+        >>> y_BK = torch.zeros(400, 2)
+        >>> y_BK[:40, 0], y_BK[:3, 1] = 1, 1
+        >>> telling(observations(y_BK))
+        [0]
+    """
+    K = obs.n_signals
+    shown = obs.visible_BK.reshape(-1, K).sum(0)
+    fired = ((obs.signals_BK > 0) & obs.visible_BK).reshape(-1, K).sum(0)
+    return [k for k in range(K) if shown[k] < _ROWS_TO_TELL or fired[k] >= _ONES_TO_TELL] or list(range(K))
 
 
 def _contradictory_rows(obs: Observations) -> int:

@@ -83,6 +83,7 @@ class Method:
         claims: what a test may hold it to, with true nuisances: its expected loss is the clean risk ("clean_risk":
             logistic, "clean_squared", "clean_pairs"), or the true parameters are a stationary point ("consistent").
         reads_gold: trains on trusted labels, asked or not, and cannot do without.
+        reads_misclicks: takes a signal's known rate of mistakes (`Signal.misclick`) into account.
         uses_gold: learns from trusted labels where a fit is asked to hand them over (`use_gold`).
         by_group: batches must hold whole prompts.
         refreshes: `refresh` is to be called after every epoch.
@@ -121,6 +122,7 @@ class Method:
     citation: ClassVar[str]
     claims: ClassVar[Claim] = "none"
     reads_gold: ClassVar[bool] = False
+    reads_misclicks: ClassVar[bool] = False
     uses_gold: ClassVar[bool] = False
     by_group: ClassVar[bool] = False
     refreshes: ClassVar[bool] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from torch import Tensor
 from tacit.data import FeedbackLog
 from tacit.features import idle_columns
 from tacit.methods import Method, Observations, identifiability_rank, open_level
+from tacit.methods.latent_ml import telling
 from tacit.methods.level import is_liking_times_acting
+from tacit.methods.nuisances.propensity import diagnose
 from tacit.model.inputs import PropensityFeatures
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
@@ -24,29 +27,44 @@ from tacit.training.selection import Choice
 from tacit.training.views import Views
 
 _FEW = 10  # rows that users acted on, below which no number that a fit states is worth its digits
+_CLIP, _TINY = 0.05, 1e-6  # of propensities by methods that say nothing else; what stands for 0
 _LARGEST_RANKED = 6  # signals up to which the 2^K patterns are ranked
 
 
 def identification_warnings(
-    method: Method, log: FeedbackLog, propensity_features: PropensityFeatures
+    method: Method, log: FeedbackLog, propensity_features: PropensityFeatures, obs: Observations
 ) -> list[str]:
-    """What the user should hear before trusting the level or the order of the scores."""
-    found = _few_acts(log)
-    if not method.exchangeable and "context" not in method.needs:
+    """What the user should hear before trusting the level or the order of the scores.
+
+    Args:
+        method: the estimator.
+        log: its rows.
+        propensity_features: what the propensity heads see.
+        obs: the same rows, with the nuisances that were given: what was given is not estimated.
+    """
+    found = [
+        *_few_acts(log),
+        *_rare_signals(log, obs),
+        *_other_kind(method, log),
+        *_doubtful_propensities(method, obs),
+    ]
+    exchangeable = method.exchangeable or _estimates_by_exchange(method, obs)
+    if not exchangeable and "context" not in method.needs:
         return found
     idle = idle_columns(log.context_columns())
     found += [
         f"context column {name!r} {why}: it carries nothing; leave it out, or name one that varies"
         for name, why in idle.items()
     ]
-    if not method.exchangeable or log.roles.gold is not None:
+    if not exchangeable or log.roles.gold is not None:
         return found
     reader = "" if method.uses_gold else " with latent_ml"
     if propensity_features == "text":
+        which = "" if method.exchangeable else "where it estimates who acts, "
         found.append(
-            "reward and propensity heads see the same features: they can exchange their roles between seeds and the "
-            "likelihood cannot tell; name context columns and use propensity_features='context', add signals or gold"
-            f"{reader}"
+            f"{which}reward and propensity heads see the same features: they can exchange their roles between seeds "
+            "and the likelihood cannot tell; name context columns and use propensity_features='context', add signals "
+            f"or gold{reader}"
         )
     elif len(idle) == len(log.roles.context) and len(log.roles.signals) == 1:
         found.append(
@@ -56,6 +74,56 @@ def identification_warnings(
             f"{reader}"
         )
     return found
+
+
+def _estimates_by_exchange(method: Method, obs: Observations) -> bool:
+    """Whether a nuisance that nobody gave is estimated by a model whose heads can change places."""
+    return any(
+        stage.method.exchangeable for stage in method.stages(obs) if not set(stage.makes) <= set(obs.columns)
+    )
+
+
+def _rare_signals(log: FeedbackLog, obs: Observations) -> list[str]:
+    """A word on each signal, of several, that fired too seldom to tell its own rates."""
+    if obs.n_signals < 2:
+        return []
+    told = telling(obs)
+    return [
+        f"signal {signal.name!r} fired on {int((obs.signals_BK[:, k] > 0).sum())} of "
+        f"{int(obs.visible_BK[:, k].sum())} rows only: it counts for little, and is not ranked among those that tell "
+        "the level"
+        for k, signal in enumerate(log.roles.signals)
+        if k not in told
+    ]
+
+
+def _other_kind(method: Method, log: FeedbackLog) -> list[str]:
+    """A word where clicks are taken for labels, or nothing but labels for clicks."""
+    kinds = {signal.kind for signal in log.roles.signals}
+    if method.setting == "explicit" and "implicit" in kinds:
+        name = next(signal.name for signal in log.roles.signals if signal.kind == "implicit")
+        return [
+            f"{method.key} reads labels that users were asked for: it takes every 0 of {name!r} for a dislike that was "
+            f"said; write {name}:explicit if it was, or choose a method for clicks (tacit methods)"
+        ]
+    if method.setting == "implicit" and kinds == {"explicit"}:
+        return [
+            f"{method.key} reads clicks, whose 0 says nothing for sure: the answer no is taken for silence; choose a "
+            "method for labels (tacit methods)"
+        ]
+    return []
+
+
+def _doubtful_propensities(method: Method, obs: Observations) -> list[str]:
+    """What weights by propensities that were given would do; estimated ones are judged where they are made."""
+    acted = {"p": obs.visible_BK.any(-1), "e": obs.any_positive()[0] > 0}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name, acted_N in acted.items():
+            if name in obs.columns and bool(acted_N.any()):
+                given_N = obs.column(name).clamp(min=_TINY).expand(obs.n_rows)
+                diagnose(given_N.numpy(), acted_N.numpy(), clip=getattr(method, "clip", _CLIP))
+    return [f"the {warned.message}" for warned in caught]
 
 
 def _few_acts(log: FeedbackLog) -> list[str]:
@@ -220,7 +288,8 @@ def describe_identification(
     """What the method assumes, what stays open, and what the signals alone would identify without context."""
     rank = None
     if 0 < obs.n_signals <= _LARGEST_RANKED:
-        found = identifiability_rank(obs.polarity, gate="activity" in heads, misclicks="misclick" in heads)
+        told = [obs.polarity[k] for k in telling(obs)]
+        found = identifiability_rank(told, gate="activity" in heads, misclicks="misclick" in heads)
         rank = {
             "parameters": found.parameters,
             "rank": found.rank,

@@ -87,7 +87,10 @@ class Scorer(ABC):
     def probability(
         self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
     ) -> NDArray[np.float32]:
-        """P(the user likes the response) of each pair: the sigmoid of `score` + `level`."""
+        """P(the user likes the response) of each pair: the sigmoid of `score` + `level`.
+
+        Of a method whose declared `level` is not "prob" it orders as the score does, and is no probability.
+        """
         return sigmoid(self.score(pairs, store=store, quiet=quiet) + np.float32(self.level))
 
     def uncertainty(

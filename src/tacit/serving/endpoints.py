@@ -35,7 +35,7 @@ async def score_pairs(service: Service, request: Request) -> Response:
     ]
     scores = await service.score(rows, request)
     found = [
-        {"reward": s.reward, "probability": service.probability(s.reward), "uncertainty": s.uncertainty}
+        {"reward": s.reward, "probability": service.chance(s.reward), "uncertainty": s.uncertainty}
         for s in scores
     ]
     return _json({"model": service.name, "scores": found})

@@ -81,7 +81,9 @@ class PairScore(BaseModel):
     """The score of one pair."""
 
     reward: float = Field(description="Logit: compare, rank, use as a reward.")
-    probability: float = Field(description="P(a user likes the response).")
+    probability: float | None = Field(
+        description="P(a user likes the response); null of a model whose scores only order."
+    )
     uncertainty: float | None = Field(
         description="Standard deviation of the ensemble's logits; null for one member."
     )

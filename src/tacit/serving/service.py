@@ -59,8 +59,13 @@ class Service:
         if self._batcher is not None:
             self._batcher.close()
 
+    def chance(self, reward: float) -> float | None:
+        """P(a user likes the response), or None of a model whose scores only order."""
+        method = getattr(self.scorer, "method", None)
+        return None if method is not None and method.level != "prob" else self.probability(reward)
+
     def probability(self, reward: float) -> float:
-        """The sigmoid of reward + level."""
+        """The sigmoid of reward + level: a number from 0 to 1, which is a probability where the model has a level."""
         logit = np.float64(reward + self.scorer.level)
         return float(np.exp(-np.logaddexp(0.0, -logit)))
 

@@ -140,7 +140,9 @@ def run_real(
                 continue
             hashes[name], seconds[name] = key, float(part["seconds"])
             protocol: Protocol = "oracle" if method.reads_gold else "honest"
-            found.append(Predictions(name, protocol, part["score"], part.get("log_likelihood")))
+            found.append(
+                Predictions(name, protocol, part["score"], part.get("log_likelihood"), method.level == "prob")
+            )
             if warned := doubts_of(part):
                 doubts.append(f"{name}: {in_short(warned)}")
     for line in doubts:
