@@ -162,6 +162,23 @@ def test_a_feedback_history_gives_the_rated_chats_and_the_last_word_counts(
     assert "only chats in which something was rated" in caplog.text
 
 
+def test_where_every_answer_has_a_thumb_the_thumbs_are_one_label(tmp_path: Path) -> None:
+    chats = [
+        chat(
+            f"c{i}",
+            message(f"q{i}", None, "user", f"{i}?"),
+            message(f"a{i}", f"q{i}", "assistant", f"{i}!", annotation={"rating": rating}),
+        )
+        for i, rating in enumerate((1, -1, 1))
+    ]
+    log = FeedbackLog.read(written(tmp_path / "chats.json", chats))
+    assert [(signal.name, signal.kind) for signal in log.roles.signals] == [("rated", "explicit")]
+    assert log.column("rated") == [1, 0, 1]
+    silent = FeedbackLog.read(written(tmp_path / "chats.json", [*chats, HELLO]))
+    assert [signal.name for signal in silent.roles.signals] == ["thumbs_up", "thumbs_down"]
+    assert silent.column("rated") == [1, 0, 1, None]
+
+
 @pytest.mark.parametrize("broken", [{"chat": None}, {"chat": {"history": {"messages": {}}}}, {"chat": "x"}])
 def test_an_export_without_messages_gives_one_line(tmp_path: Path, broken: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"none of the 1 rows can be used; .*chat\.history\.messages"):

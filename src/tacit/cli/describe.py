@@ -124,7 +124,7 @@ def _hints(summary: LogSummary, idle: Mapping[str, str]) -> Iterator[str]:
         yield from textwrap.wrap(f"Context column {_cut(name)!r} {why}: it carries nothing.", _WIDTH)
     if not summary.signals:
         yield "\nNo signal is named: use --signal COLUMN (or --signal COLUMN:negative)."
-    elif len(summary.context) == len(idle) and len(summary.signals) == 1:
+    elif len(summary.context) == len(idle) and [s.kind for s in summary.signals] == ["implicit"]:
         yield "\nOne signal and no context: name columns that move clicks but not preference"
         yield "(--context position), or more signals; else style and preference stay mixed."
 

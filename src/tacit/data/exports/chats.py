@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tacit.data.raw import RawTable
+from tacit.data.raw import RawTable, logger
 from tacit.data.roles import USER_ACTIVITY, Roles
 from tacit.data.signal import Signal
 from tacit.data.tree import rows_above
@@ -19,7 +19,9 @@ SIGNALS = {
     "regenerated": Signal(
         "regenerated", -1
     ),  # offered, and not read unless named: many ask again out of curiosity
+    "rated": Signal("rated", kind="explicit"),
 }
+_SILENT = 0.05  # share of answers without a thumb below which there is hardly a silence to read, and thumbs are a label
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def table_of(
 ) -> tuple[RawTable, Roles]:
     """One row per answer, with the conversation before it.
 
-    Columns made: prompt (messages), response, parent_id (of the message answered), thumbs_up, thumbs_down, regenerated
-    (another attempt of the same model was asked for later), turn (user messages so far), chat_id, message_id, and
-    user_id, timestamp and model where some chat has them.
+    Columns made: prompt (messages), response, parent_id (of the message answered), thumbs_up, thumbs_down, rated (1 up,
+    0 down, null neither), regenerated (another attempt of the same model was asked for later), turn (user messages so
+    far), chat_id, message_id, and user_id, timestamp and model where some chat has them.
 
     Args:
         raw: the export.
@@ -97,6 +99,7 @@ def table_of(
             columns["parent_id"].append(said.parent)
             columns["thumbs_up"].append(int((said.rating or 0) > 0))
             columns["thumbs_down"].append(int((said.rating or 0) < 0))
+            columns["rated"].append(int((said.rating or 0) > 0) if said.rating else None)
             columns["regenerated"].append(int(said.id in again))
             columns["turn"].append(sum(turn.role == "user" for turn in before))
             columns["chat_id"].append(chat.id)
@@ -107,9 +110,15 @@ def table_of(
     known = {name for name in ("user_id", "timestamp", "model") if any(v is not None for v in columns[name])}
     made = {name: values for name, values in columns.items() if name not in _OPTIONAL or name in known}
     users = len(set(columns["user_id"]) - {None})
+    signals: tuple[Signal, ...] = (SIGNALS["thumbs_up"], SIGNALS["thumbs_down"])
+    if columns["rated"] and columns["rated"].count(None) < _SILENT * len(rows):
+        logger.info(
+            "%s: nearly every answer has a thumb, so that the thumbs are read as one label, 'rated'", raw.name
+        )
+        signals = (SIGNALS["rated"],)
     return raw.made_of(made, rows, refused), Roles(
         prompt_id="parent_id",
-        signals=(SIGNALS["thumbs_up"], SIGNALS["thumbs_down"]),
+        signals=signals,
         context=("turn", USER_ACTIVITY) if users > 1 else ("turn",),
         session_id="chat_id",
         user_id="user_id" if "user_id" in known else None,

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tacit.data.published import helpsteer, kto, oasst1, realhumaneval, saferlhf, truthfulqa, ultrafeedback
+from tacit.data.published import (
+    chat,
+    helpsteer,
+    kto,
+    oasst1,
+    preference,
+    realhumaneval,
+    saferlhf,
+    truthfulqa,
+    ultrafeedback,
+)
 from tacit.data.source import Source
 
 # The first that recognises a table reads it.
@@ -17,6 +27,9 @@ SOURCES = {
     "ultrafeedback_binarised": Source(
         "UltraFeedback binarised", ultrafeedback.detect_binarised, ultrafeedback.load_binarised
     ),
+    "preference": Source(
+        "pairs of a chosen and a rejected answer", preference.detect, preference.load, preference.SIGNALS
+    ),
     "saferlhf": Source("PKU-SafeRLHF (gold 1 = harmless)", saferlhf.detect, saferlhf.load),
     # Never found by itself: it stands after the one that has the same columns.
     "saferlhf_published": Source(
@@ -25,6 +38,7 @@ SOURCES = {
     "truthfulqa": Source(
         "TruthfulQA judged answers", truthfulqa.detect, truthfulqa.load, confirm=truthfulqa.confirm
     ),
+    "messages": Source("messages that end with the answer", chat.detect, chat.load),
 }
 
 __all__ = ["SOURCES"]
