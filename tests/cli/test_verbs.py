@@ -315,6 +315,33 @@ def test_text_that_looks_like_markup_is_printed_as_it_is(tacit: Tacit, here: Pat
         assert response in tacit("score", fitted, "pairs.jsonl").out
 
 
+def test_attribute_writes_a_log_that_fit_reads(tacit: Tacit, here: Path) -> None:
+    shown = [{**row, "response_id": i, "shown_at": 60 * i} for i, row in enumerate(rows())]
+    write(here / "shown.jsonl", [{k: v for k, v in row.items() if k != "copied"} for row in shown])
+    acts = [
+        {"response_id": str(row["response_id"]), "event": "copied", "at": row["shown_at"] + 30}
+        for row in shown
+        if row["copied"]
+    ]
+    write(here / "events.jsonl", acts)
+    told = tacit("attribute", "shown.jsonl", "events.jsonl", "--window", "10m", "--out", "log.parquet")
+    assert told.status == 0 and "its window has not passed yet" in told.out and "30 s" in told.out
+    facts = tacit(
+        "attribute", "shown.jsonl", "events.jsonl", "--window", "10m", "--out", "log.parquet", "--json"
+    ).json
+    log = FeedbackLog.read(here / "log.parquet", signals="copied")
+    assert facts["rows"] == len(log) < len(shown)
+    assert log.column("copied") == [row["copied"] for row in shown][: len(log)]
+    assert facts["signals"]["copied"]["rows"] == sum(log.column("copied"))
+    fit = tacit("fit", "log.parquet", "--signal", "copied", *SMALL, "--out", "rm")
+    assert fit.status == 0, fit.err
+    for out, said in (
+        ("log.csv", "expected .parquet or .jsonl"),
+        ("shown.jsonl", "lies where the input is read"),
+    ):
+        assert said in tacit("attribute", "shown.jsonl", "events.jsonl", "--out", out).err
+
+
 def test_evaluate_on_a_new_log_scores_it_as_it_is(tacit: Tacit, here: Path, fitted: Path) -> None:
     write(here / "new.jsonl", rows(prompts=20, seed=3))
     told = tacit(

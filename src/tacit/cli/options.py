@@ -154,6 +154,30 @@ def refuse_where_read(out: Path, source: str, *, within: str = "") -> None:
         )
 
 
+def refuse_unwritable_file(out: Path, *sources: str) -> None:
+    """Say before the work, not after it, that a file of rows could not be written.
+
+    Args:
+        out: the file.
+        sources: what is read.
+
+    Raises:
+        ConfigError: no .parquet or .jsonl, a folder, a place that is read, or one that may not be written.
+    """
+    import os
+
+    from tacit.data.input_rows import ending
+
+    ending(out)
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
+    for source in sources:
+        refuse_where_read(out, source)
+    parent = next(p for p in out.resolve().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {out}: {parent} is no folder that may be written; choose another --out")
+
+
 def refuse_repeated(signals: Sequence[str | Signal], context: list[str]) -> None:
     """Raise if a repeatable option names one column twice.
 

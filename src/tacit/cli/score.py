@@ -46,7 +46,7 @@ def score(
 ) -> None:
     """Score pairs of prompt and response: reward (logit), probability that users like it, uncertainty."""
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log
+    from tacit.cli.options import open_store, read_log, refuse_unwritable_file
     from tacit.cli.render import print_json
     from tacit.data import Roles
     from tacit.data.input_rows import InputRows
@@ -54,7 +54,7 @@ def score(
     from tacit.model import load_model
 
     if out is not None:
-        _refuse_place(out, pairs)
+        refuse_unwritable_file(out, pairs)
     rm = load_model(model)
     read = open_raw(pairs) if pairs == STANDARD_INPUT else pairs  # which comes only once
     roles = Roles.from_json(rm.info["roles"])
@@ -100,23 +100,6 @@ def _scores(rm: FittedScorer, members_MN: Any) -> list[tuple[str, list[float | N
     )
     values = (reward_N.tolist(), chance, spread)
     return list(zip(_COLUMNS, values, strict=True))
-
-
-def _refuse_place(out: Path, pairs: str) -> None:
-    """Say before the scores, not after them, that they could not be written."""
-    import os
-
-    from tacit.cli.options import refuse_where_read
-    from tacit.data.input_rows import ending
-    from tacit.errors import ConfigError
-
-    ending(out)
-    if out.is_dir():
-        raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
-    refuse_where_read(out, pairs)
-    parent = next(p for p in out.resolve().parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"--out {out}: {parent} is no folder that may be written; choose another --out")
 
 
 def _refuse_taken(rows: InputRows, pairs: str) -> None:

@@ -28,8 +28,8 @@ _START_MISCLICK = 0.02
 _COPIES = 0.95
 _ROWS_TO_TELL, _ONES_TO_TELL = 300, 30
 _IF_NO_MISTAKES = (
-    "; and if nobody gives them by mistake: a few mistakes in a hundred move the level far (add a signal, name their "
-    "rate, misclick, or audit some rows, --gold)"
+    "; and if nobody gives them by mistake: a few mistakes in a hundred would move the level far (name their rate, "
+    "misclick)"
 )
 _OF_THUMBS = (
     "; of thumbs where null means no vote, write 0 for null in both, or keep one as a label that was asked for "

@@ -110,6 +110,7 @@ def table_of(
     known = {name for name in ("user_id", "timestamp", "model") if any(v is not None for v in columns[name])}
     made = {name: values for name, values in columns.items() if name not in _OPTIONAL or name in known}
     users = len(set(columns["user_id"]) - {None})
+    context = {"turn": len(set(columns["turn"])) > 1, USER_ACTIVITY: users > 1}
     signals: tuple[Signal, ...] = (SIGNALS["thumbs_up"], SIGNALS["thumbs_down"])
     if columns["rated"] and columns["rated"].count(None) < _SILENT * len(rows):
         logger.info(
@@ -119,7 +120,7 @@ def table_of(
     return raw.made_of(made, rows, refused), Roles(
         prompt_id="parent_id",
         signals=signals,
-        context=("turn", USER_ACTIVITY) if users > 1 else ("turn",),
+        context=tuple(name for name, there in context.items() if there),
         session_id="chat_id",
         user_id="user_id" if "user_id" in known else None,
         timestamp="timestamp" if "timestamp" in known else None,
