@@ -238,6 +238,10 @@ def fit(
         ),
         "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),
         "nuisance_views": nuisance_views(chosen, prepared.observations),
+        "estimated": {
+            name: {"mean": mean, "low": low, "high": high}
+            for name, (mean, low, high) in choice.estimated.items()
+        },
         "nuisances": sorted(columns),  # given by the caller: a refit without them would be another fit
         "fingerprint": fingerprint,
         "versions": {"tacit": __version__, "torch": torch.__version__},

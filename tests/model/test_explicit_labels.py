@@ -6,6 +6,7 @@ import numpy as np
 
 from tacit import FeedbackLog, RewardModel, Signal, fit
 from tacit.data import Roles
+from tacit.model.card import estimated_on_the_way
 from tacit.training.config import TrainingConfig
 
 
@@ -42,3 +43,19 @@ def test_auto_reads_a_label_with_causal_fwd_and_the_model_survives_its_folder(tm
     assert scores[good].mean() > scores[~good].mean() + 1
     model.save(tmp_path / "rm")
     assert np.array_equal(RewardModel.load(tmp_path / "rm").score(log), scores)
+
+
+def test_what_was_estimated_on_the_way_is_told_and_what_was_given_is_not() -> None:
+    log, _ = asked()
+    quick = TrainingConfig(members=2, hidden=(), weight_decay=1.0, max_epochs=3)
+    model = fit(log, encoder="hashing:32", config=quick)
+    told = model.info["estimated"]
+    labelled = np.mean([value is not None for value in log.column("solved")])
+    assert told.keys() >= {"p", "rho01", "rho10"} and abs(told["p"]["mean"] - labelled) < 0.1
+    assert told["p"]["low"] < told["p"]["mean"] < told["p"]["high"]
+    card = " ".join(estimated_on_the_way(model.info))
+    assert "P(a label is given)" in card and "rho10" in card
+    given = fit(log, encoder="hashing:32", config=quick, nuisances={"rho01": 0.2, "rho10": 0.1})
+    assert given.info["estimated"].keys() & {"rho01", "rho10"} == set()
+    plain = fit(log, method="naive_observed", encoder="hashing:32", config=quick)
+    assert plain.info["estimated"] == {} and estimated_on_the_way(plain.info) == []

@@ -233,6 +233,7 @@ def _columns(log: FeedbackLog) -> str:
 
 def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> None:
     from tacit.cli.render import number, print_json, printable
+    from tacit.model.card import estimated_on_the_way
 
     info = model.info
     if as_json:
@@ -273,6 +274,8 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     print(
         f"  agreement of the {info['training']['members']} members on the order: {number(agreement)} (1 is perfect)"
     )
+    for told in estimated_on_the_way(info):
+        print(f"  estimated on the way: {told}")
     gold_rows = info["log"]["gold_rows"]
     read = f"{gold_rows:,} trusted labels were read, as asked" if gold_rows else "no clean label was read"
     print(f"  {_head(model)}; {read}")

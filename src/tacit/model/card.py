@@ -121,7 +121,7 @@ Scores how much users *like* a response, learned from what they did with {log["r
 
 {_level(manifest, method)}
 * The log alone does not tell: {identification["not_identified"]}.
-{_agreement(manifest["metrics"])}\
+{_estimated(manifest)}{_agreement(manifest["metrics"])}\
 {_criterion(manifest)}
   No clean label took part in training, early stopping or the choice of capacity{_gold_note(log)}.
 
@@ -175,6 +175,40 @@ def _level(manifest: Mapping[str, Any], method: Method) -> str:
             )
         return told
     return "* What share of responses users like is not told: scores order responses, and have no level of their own."
+
+
+_MEANT = {
+    "p": "P(a label is given)",
+    "e": "P(the user acts, if they like it)",
+    "rho01": "P(label 0, if they like it)",
+    "rho10": "P(label 1, if they do not)",
+    "prior": "P(liked)",
+    "frequency": "P(signal, if they like it)",
+}
+"""Nuisances that a reader can compare with what they know; what a method makes besides is its own affair."""
+
+
+def estimated_on_the_way(info: Mapping[str, Any]) -> list[str]:
+    """The nuisances that were estimated before the reward, in words: the mean, and where 90 % of the rows lie.
+
+    Example:
+        >>> estimated_on_the_way({"estimated": {"rho10": {"mean": 0.1, "low": 0.1, "high": 0.1}}})
+        ['rho10 .100, P(label 1, if they do not)']
+    """
+    told = []
+    for name, meant in _MEANT.items():
+        found = info.get("estimated", {}).get(name)  # older folders do not say
+        if found is not None:
+            mean, low, high = (f"{found[part]:.3f}".removeprefix("0") for part in ("mean", "low", "high"))
+            told.append(f"{name} {mean}{f' ({low} to {high})' if low != high else ''}, {meant}")
+    return told
+
+
+def _estimated(manifest: Mapping[str, Any]) -> str:
+    told = estimated_on_the_way(manifest)
+    return (
+        f"* Estimated before the reward, and as good as its assumptions: {'; '.join(told)}.\n" if told else ""
+    )
 
 
 def _criterion(manifest: Mapping[str, Any]) -> str:

@@ -6,9 +6,10 @@ All weight decays of one head size are trained in the same pass, as further memb
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,11 +45,13 @@ class Choice:
         tried: every candidate.
         kept: the best, by team.
         judged_by_own: how many members could hold nothing out and were judged by the rows that they trained on.
+        estimated: the nuisances that the method's stages estimated, by name: mean over rows, 5th and 95th percentile.
     """
 
     tried: tuple[tuple[int, tuple[int, ...], float, float], ...]
     kept: dict[int, tuple[tuple[int, ...], float]]
     judged_by_own: int
+    estimated: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 def train_best(
@@ -96,7 +99,7 @@ def train_best(
             name=f"{name}{stage}-",
         )[0]
 
-    obs = run_stages(method, views, obs, who, fit)
+    given, obs = set(obs.columns), run_stages(method, views, obs, who, fit)
     candidates = _candidates(method, obs, config)
     teams = sorted(set(who.team))
     tried: list[tuple[int, tuple[int, ...], float, float]] = []
@@ -154,7 +157,16 @@ def train_best(
         for t in teams
     ]
     judged_by_own = int((plan.train_MN & plan.held_out_MN).any(1).sum())
-    return finished, Choice(tuple(tried), {t: best[t][2] for t in teams}, judged_by_own)
+    made = {name: values.double() for name, values in obs.columns.items() if name not in given}
+    estimated = {name: _spread(values) for name, values in made.items() if bool(values.isfinite().any())}
+    return finished, Choice(tuple(tried), {t: best[t][2] for t in teams}, judged_by_own, estimated)
+
+
+def _spread(values: Tensor) -> tuple[float, float, float]:
+    """Mean, 5th and 95th percentile of a column."""
+    known = values[values.isfinite()].numpy()
+    low, high = np.quantile(known, [0.05, 0.95]).tolist()
+    return float(known.mean()), low, high
 
 
 def _starting_propensities(start: Ensemble, M: int, copies: int) -> Weights:
