@@ -52,11 +52,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Chat:
-    """Messages of one conversation, in the order of the export, and whose it is."""
+    """Messages of one conversation, in the order of the export, and whose it is.
+
+    Without `branches` it is one path through them: answers that were replaced are not there.
+    """
 
     id: str
     user: str | None
     messages: Sequence[Said]
+    branches: bool = True
 
 
 def table_of(
@@ -65,8 +69,8 @@ def table_of(
     """One row per answer, with the conversation before it.
 
     Columns made: prompt (messages), response, parent_id (of the message answered), thumbs_up, thumbs_down, regenerated
-    (another attempt of the same model was asked for later), turn (user messages so far), chat_id, message_id, and
-    user_id, timestamp and model where some chat has them.
+    (another attempt of the same model was asked for later; null in a chat without branches), turn (user messages so
+    far), chat_id, message_id, and user_id, timestamp and model where some chat has them.
 
     Args:
         raw: the export.
@@ -93,11 +97,11 @@ def table_of(
             rows.append(said.row)
             before = [chat.messages[at] for at in path]
             columns["prompt"].append([{"role": turn.role, "content": turn.content} for turn in before])
-            columns["response"].append(said.content)
+            columns["response"].append(_response(said.content))
             columns["parent_id"].append(said.parent)
             columns["thumbs_up"].append(int((said.rating or 0) > 0))
             columns["thumbs_down"].append(int((said.rating or 0) < 0))
-            columns["regenerated"].append(int(said.id in again))
+            columns["regenerated"].append(int(said.id in again) if chat.branches else None)
             columns["turn"].append(sum(turn.role == "user" for turn in before))
             columns["chat_id"].append(chat.id)
             columns["message_id"].append(said.id)
@@ -119,6 +123,11 @@ def table_of(
 
 
 _OPTIONAL = ("user_id", "timestamp", "model")
+
+
+def _response(content: Any) -> Any:
+    """Text as it is; parts as the message that they make, whose reader says what is wrong with them."""
+    return [{"role": "assistant", "content": content}] if isinstance(content, list) else content
 
 
 def _asked_again(messages: Sequence[Said]) -> set[str]:
