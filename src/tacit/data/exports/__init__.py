@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.data.exports import librechat, openwebui
+from tacit.data.exports import fastchat, librechat, openwebui
 from tacit.data.source import Source
 
 SOURCES = {
@@ -22,6 +22,7 @@ SOURCES = {
         librechat.load_conversations,
         librechat.SIGNALS,
     ),
+    "fastchat": Source("FastChat log", fastchat.detect, fastchat.load, fastchat.SIGNALS, fastchat.confirm),
 }
 
 __all__ = ["SOURCES"]
