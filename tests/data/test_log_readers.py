@@ -518,7 +518,12 @@ def test_any_json_value_as_response_is_read_or_quarantined(tmp_path: Path, value
         (
             "a.json",
             b'{\n"data": [{"prompt": "p"}]\n}',
-            "holds one JSON object, expected an array of objects; write the list 'data' in it to a file of its own",
+            "prompt=COLUMN; or, if they are the rows, write the list 'data' to a file of its own; columns: data",
+        ),
+        (
+            "a.jsonl",
+            b'{"data": [{"prompt": "p"}]}',
+            "if they are the rows, write the list 'data' to a file of its own",
         ),
         ("a.json", b"", "the log is empty"),
         ("a.json", b"[]", "the log is empty"),

@@ -55,7 +55,9 @@ Policy = Annotated[
 ]
 Source = Annotated[
     str,
-    typer.Option(help="auto, plain, kto, oasst1, realhumaneval or another published set.", metavar="NAME"),
+    typer.Option(
+        help="auto, plain, or what is to be read: openwebui, kto, oasst1 … (docs/logs.md).", metavar="NAME"
+    ),
 ]
 MaxBad = Annotated[
     int | None, typer.Option(help="Stop when more rows than this cannot be used.", metavar="N", min=0)

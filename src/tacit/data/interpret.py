@@ -13,7 +13,7 @@ from tacit.data.roles import Roles
 from tacit.data.signal import Signal
 from tacit.errors import ConfigError, DataError, did_you_mean
 
-SOURCES = published.SOURCES | exports.SOURCES  # the first that recognises a table reads it
+SOURCES = exports.SOURCES | published.SOURCES  # the first that recognises a table reads it
 
 
 def interpret(

@@ -312,6 +312,15 @@ def _encodes(value: Any) -> bool:
     return True
 
 
+def _wrapped(raw: RawTable) -> str:
+    """What to do with a file whose rows stand in a list within one object."""
+    for name in raw.columns if len(raw) == 1 else ():
+        value = raw.values(name)[0]
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            return f"; or, if they are the rows, write the list {name!r} to a file of its own"
+    return ""
+
+
 def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option: bool = False) -> None:
     """Refuse a log that lacks one of the (column, part) in `wanted`.
 
@@ -337,6 +346,8 @@ def need_columns(raw: RawTable, wanted: Iterable[tuple[str, str]], *, by_option:
             hint = "; it is in the frame's index: read frame.reset_index()"
         elif by_option and column == part:  # a default that nobody wrote
             hint += f"; name yours: --{part} COLUMN, in Python {part}=COLUMN"
+        if part in ("prompt", "response"):
+            hint += _wrapped(raw)
         shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
         raise DataError(
             f"{raw.name}: no column {column!r} (wanted as {part}){hint}; columns: {shown or 'none'}"

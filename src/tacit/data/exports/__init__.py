@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.data.exports import openwebui
+from tacit.data.exports import fastchat, librechat, openwebui
 from tacit.data.source import Source
 
 SOURCES = {
@@ -13,6 +13,16 @@ SOURCES = {
         openwebui.load_feedback,
         openwebui.SIGNALS,
     ),
+    "librechat": Source(
+        "LibreChat messages", librechat.detect_messages, librechat.load_messages, librechat.SIGNALS
+    ),
+    "librechat_conversation": Source(
+        "LibreChat conversations",
+        librechat.detect_conversations,
+        librechat.load_conversations,
+        librechat.SIGNALS,
+    ),
+    "fastchat": Source("FastChat log", fastchat.detect, fastchat.load, fastchat.SIGNALS, fastchat.confirm),
 }
 
 __all__ = ["SOURCES"]

@@ -54,11 +54,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Chat:
-    """Messages of one conversation, in the order of the export, and whose it is."""
+    """Messages of one conversation, in the order of the export, and whose it is.
+
+    Without `branches` it is one path through them: answers that were replaced are not there.
+    """
 
     id: str
     user: str | None
     messages: Sequence[Said]
+    branches: bool = True
 
 
 def table_of(
@@ -67,8 +71,9 @@ def table_of(
     """One row per answer, with the conversation before it.
 
     Columns made: prompt (messages), response, parent_id (of the message answered), thumbs_up, thumbs_down, rated (1 up,
-    0 down, null neither), regenerated (another attempt of the same model was asked for later), turn (user messages so
-    far), chat_id, message_id, and user_id, timestamp and model where some chat has them.
+    0 down, null neither), regenerated (another attempt of the same model was asked for later; null in a chat without
+    branches), turn (user messages so far), chat_id, message_id, and user_id, timestamp and model where some chat has
+    them.
 
     Args:
         raw: the export.
@@ -95,12 +100,12 @@ def table_of(
             rows.append(said.row)
             before = [chat.messages[at] for at in path]
             columns["prompt"].append([{"role": turn.role, "content": turn.content} for turn in before])
-            columns["response"].append(said.content)
+            columns["response"].append(_response(said.content))
             columns["parent_id"].append(said.parent)
             columns["thumbs_up"].append(int((said.rating or 0) > 0))
             columns["thumbs_down"].append(int((said.rating or 0) < 0))
             columns["rated"].append(int((said.rating or 0) > 0) if said.rating else None)
-            columns["regenerated"].append(int(said.id in again))
+            columns["regenerated"].append(int(said.id in again) if chat.branches else None)
             columns["turn"].append(sum(turn.role == "user" for turn in before))
             columns["chat_id"].append(chat.id)
             columns["message_id"].append(said.id)
@@ -129,6 +134,11 @@ def table_of(
 
 
 _OPTIONAL = ("user_id", "timestamp", "model")
+
+
+def _response(content: Any) -> Any:
+    """Text as it is; parts as the message that they make, whose reader says what is wrong with them."""
+    return [{"role": "assistant", "content": content}] if isinstance(content, list) else content
 
 
 def _asked_again(messages: Sequence[Said]) -> set[str]:

@@ -1,4 +1,4 @@
-"""A `.json` file: one array of objects, as export buttons write it, or JSON lines under that name."""
+"""A `.json` file: one array of objects, as export buttons write it, one object, or JSON lines under that name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from tacit.errors import DataError
 def read_json(path: Path) -> RawTable:
     """Read an array of JSON objects, plain or gzipped; items that are none are quarantined, counted from 1.
 
+    One object alone is one row, over however many lines it is written.
+
     Raises:
-        DataError: it is not JSON, one object alone, or not one item is an object.
+        DataError: it is not JSON, or not one item is an object.
     """
     return read_json_bytes(json_bytes(path), str(path))
 
@@ -45,7 +47,7 @@ def _read_lines(data: bytes, name: str) -> RawTable:
     except (ValueError, RecursionError):
         whole = None  # several objects, a line each
     if isinstance(whole, dict) and data.strip().count(b"\n"):
-        lists = [key for key, value in whole.items() if isinstance(value, list)]
-        hint = f"; write the list {lists[0]!r} in it to a file of its own" if lists else ""
-        raise DataError(f"{name}: holds one JSON object, expected an array of objects{hint}")
+        return from_records(
+            [(1, object_or_reason(whole, "item", escaped=b"\\ud" in data.lower()))], name, "item"
+        )
     return read_jsonl_bytes(data, name)
