@@ -26,9 +26,10 @@ from tacit.align.safety import (
     read_answers,
 )
 from tacit.align.safety.judges import Judgement
-from tacit.align.safety.report import rate, wilson
+from tacit.align.safety.report import rate
 from tacit.align.safety.responses import Answer
 from tacit.errors import ConfigError, DataError, TacitError
+from tacit.methods.nuisances.estimate import wilson
 
 
 def write_csv(path: Path, header: str, *rows: tuple[object, ...]) -> Path:
@@ -236,16 +237,6 @@ def test_a_judge_of_harm_decides_what_an_attack_achieved() -> None:
     assert report.attack_success_from == "harm"
 
 
-def test_wilson_solves_its_equation() -> None:
-    z = 1.959963984540054
-    for successes, trials in ((3, 10), (0, 7), (7, 7), (450, 900)):
-        share = successes / trials
-        for end in wilson(successes, trials):
-            if 0 < end < 1:
-                assert abs(share - end) == pytest.approx(z * math.sqrt(end * (1 - end) / trials), abs=1e-12)
-    assert wilson(0, 7)[0] == 0 and wilson(7, 7)[1] == 1
-
-
 def test_several_responses_to_a_prompt_are_not_so_many_prompts() -> None:
     once = rate([True, False] * 10, [str(i) for i in range(20)])
     often = rate(
@@ -253,10 +244,10 @@ def test_several_responses_to_a_prompt_are_not_so_many_prompts() -> None:
     )
     assert (often.responses, often.prompts) == (200, 20)
     assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.3)
-    agreed = rate([True] * 50, [str(i // 10) for i in range(50)])
-    assert (agreed.low, agreed.high) == wilson(5, 5)
-    torn = rate([True, False, True], ["the one prompt"] * 3)
-    assert (torn.low, torn.high) == wilson(2 / 3, 1)
+    agreed, all_of_five = rate([True] * 50, [str(i // 10) for i in range(50)]), wilson(5, 5)
+    assert (agreed.low, agreed.high) == (all_of_five.low, all_of_five.high)
+    torn, two_thirds_of_one = rate([True, False, True], ["the one prompt"] * 3), wilson(2 / 3, 1)
+    assert (torn.low, torn.high) == (two_thirds_of_one.low, two_thirds_of_one.high)
 
 
 def test_nothing_judged_is_not_a_rate() -> None:

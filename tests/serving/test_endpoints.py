@@ -144,6 +144,25 @@ def test_what_a_turn_calls_is_scored_with_what_it_says(rm: RewardModel, client: 
     assert post(client, "/classify", {"messages": asked("clear")})["data"][0]["probs"] == told[:1]
 
 
+def test_text_in_parts_is_scored_as_its_lines(rm: RewardModel, client: httpx.Client) -> None:
+    def asked(answer: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "question"}, {"type": "text", "text": "1"}],
+            },
+            {"role": "assistant", "content": answer},
+        ]
+
+    parts = [{"type": "output_text", "text": "clear"}]
+    told = post(client, "/v1/score", {"pairs": [{"messages": asked(parts)}]})["scores"][0]["reward"]
+    assert told == pytest.approx(float(rm.score([("question\n1", "clear")])[0]), abs=1e-6)
+    assert post(client, "/classify", {"messages": asked(parts)})["data"][0]["probs"] == [told]
+    image = asked([{"type": "image_url", "image_url": {"url": "x"}}])
+    for path, body in (("/v1/score", {"pairs": [{"messages": image}]}), ("/classify", {"messages": image})):
+        assert "'text', 'input_text' or 'output_text'" in message(client.post(path, json=body), 422)
+
+
 @pytest.mark.parametrize(
     "response",
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from tacit.cli import notes
 from tacit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tacit.data import FeedbackLog, Roles, Signal
+    from tacit.data import FeedbackLog, Signal
     from tacit.data.raw import RawTable
     from tacit.features import EmbeddingStore
 
@@ -84,22 +84,11 @@ def read_log(
     *,
     signals: Sequence[str | Signal] | None = None,
     context: list[str] | None = None,
-    gold: str | None = None,
-    rank: str | None = None,
-    prompt: str | None = None,
-    response: str | None = None,
-    prompt_id: str | None = None,
-    user_id: str | None = None,
-    session_id: str | None = None,
-    policy: str | None = None,
-    source: str = "auto",
-    max_bad: int | None = None,
-    like: Roles | None = None,
-    partly: bool = False,
+    **others: Any,
 ) -> FeedbackLog:
     """Read a log; what had to be left out waits as a note (see `notes.release`).
 
-    `path` may be what `open_raw` read; `like` and `partly` are those of `FeedbackLog.read`.
+    `path` may be what `open_raw` read; `others` are the other arguments of `FeedbackLog.read`.
 
     Raises:
         ConfigError: one column given twice to a repeatable option.
@@ -108,23 +97,7 @@ def read_log(
     from tacit.data import FeedbackLog
 
     refuse_repeated(signals or [], context or [])
-    log = FeedbackLog.read(
-        path,
-        signals=signals or None,
-        context=context or None,
-        gold=gold,
-        rank=rank,
-        prompt=prompt,
-        response=response,
-        prompt_id=prompt_id,
-        user_id=user_id,
-        session_id=session_id,
-        policy=policy,
-        source=source,
-        max_bad=max_bad,
-        like=like,
-        partly=partly,
-    )
+    log = FeedbackLog.read(path, signals=signals or None, context=context or None, **others)
     note_quarantine(log)
     return log
 

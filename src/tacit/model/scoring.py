@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from tacit.data import FeedbackLog, Roles
 from tacit.errors import ConfigError, DataError, shown
 from tacit.features import EmbeddingStore
 from tacit.methods import Head, Method
+
+if TYPE_CHECKING:
+    from tacit.model.export import Exported
 
 
 class Table(Protocol):
@@ -111,6 +115,12 @@ class FittedScorer(Scorer):
 
     method: Method
     info: dict[str, Any]
+
+    def export(self, out: str | Path, **options: Any) -> Exported:
+        """Write a `*ForSequenceClassification` folder; options and errors are those of `tacit.model.export.export`."""
+        from tacit.model.export import export
+
+        return export(self, out, **options)
 
     @property
     @abstractmethod

@@ -136,7 +136,8 @@ def _chat_row(messages: Sequence[Message], where: str) -> Row:
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Messages as a log reads them; a turn that says and calls nothing is an empty one."""
-    turns = read_messages([{**turn.model_dump(), "content": turn.content or ""} for turn in messages])
+    said = [turn.model_dump() for turn in messages]
+    turns = read_messages([{**turn, "content": turn["content"] or ""} for turn in said])
     assert not isinstance(turns, Fault)  # the schema has seen to it
     return turns
 

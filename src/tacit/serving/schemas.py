@@ -31,11 +31,25 @@ class ToolCall(_Theirs):
     function: Function
 
 
+class TextPart(_Theirs):
+    """A piece of a turn's text; no model here reads images."""
+
+    type: Literal["text", "input_text", "output_text"]
+    text: str
+
+
+_WHOLE, _PARTS = "text", "parts"
+Content = Annotated[
+    Annotated[str, Tag(_WHOLE)] | Annotated[list[TextPart], Tag(_PARTS)],
+    Discriminator(lambda value: _PARTS if isinstance(value, list) else _WHOLE),
+]
+
+
 class Message(_Theirs):
     """One turn of a chat; what it calls is scored with what it says."""
 
     role: Text
-    content: str | None = None
+    content: Content | None = None
     tool_calls: list[ToolCall] | None = None
 
 

@@ -13,6 +13,7 @@ from tacit.align.safety.benchmarks import Benchmark
 from tacit.align.safety.judges import Judge, Judgement
 from tacit.align.safety.responses import Answer, Answers
 from tacit.evaluation.bootstrap import bootstrap, weighted_mean
+from tacit.methods.nuisances.estimate import wilson
 
 
 @dataclass(frozen=True)
@@ -116,27 +117,6 @@ def evaluate_safety(benchmarks: Sequence[Benchmark], answers: Answers, judge: Ju
     return SafetyReport("harm" if says_harm else "compliance", answers.unmatched, reports)
 
 
-def wilson(successes: float, trials: int) -> tuple[float, float]:
-    """The 95 % score interval of a binomial share (Wilson 1927), which is sound near 0 and 1 and for few trials.
-
-    Example:
-        >>> low, high = wilson(0, 10)
-        >>> round(low, 4), round(high, 4)
-        (0.0, 0.2775)
-    """
-    if trials == 0:
-        return math.nan, math.nan
-    z = 1.959963984540054
-    share = successes / trials
-    middle = share + z * z / (2 * trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    low = (
-        0.0 if successes == 0 else (middle - half) / scale
-    )  # exact at the ends, where rounding would leave 1e-17
-    return low, 1.0 if successes == trials else (middle + half) / scale
-
-
 def rate(values: Sequence[bool | None], prompts: Sequence[str]) -> Rate:
     """The share of True among the judged, with an interval over prompts.
 
@@ -160,7 +140,8 @@ def rate(values: Sequence[bool | None], prompts: Sequence[str]) -> Rate:
         interval = bootstrap(weighted_mean(np.array([float(said) for said, _ in judged])), group_N)
         low, high = interval.low, interval.high
     else:
-        low, high = wilson(value * groups if judged else 0.0, groups)
+        found = wilson(value * groups, groups) if judged else None
+        low, high = (found.low, found.high) if found is not None else (math.nan, math.nan)
     return Rate(value, low, high, len(judged), groups, len(values) - len(judged))
 
 

@@ -41,11 +41,11 @@ def normal(value: float, se: float, *, least: float = -math.inf, most: float = m
     return Estimate(value, max(value - Z95 * se, least), min(value + Z95 * se, most))
 
 
-def wilson(successes: int, n: int) -> Estimate:
+def wilson(successes: float, n: int) -> Estimate:
     """A share with Wilson's score interval: the p with (share − p)² = z²·p(1−p)/n (Wilson, JASA 1927).
 
     Args:
-        successes: how many of the trials succeeded.
+        successes: how many of the trials succeeded; a part of one where a trial is a mean.
         n: trials.
 
     Raises:
