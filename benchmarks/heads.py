@@ -33,7 +33,7 @@ from tacit.methods import get, observations
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import train
 from tacit.training.ensemble import Plan
-from tacit.training.selection import roster
+from tacit.training.roster import roster
 from tacit.training.views import Block, View
 
 HIDDEN = (256, 64)

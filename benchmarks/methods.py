@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from tacit.errors import ConfigError, IdentificationWarning
 from tacit.methods import Method, Observations, available, get, observations
 from tacit.training.config import TrainingConfig
-from tacit.training.selection import refuse_short, roster, train_best
+from tacit.training.roster import roster
+from tacit.training.selection import refuse_short, train_best
 from tacit.training.views import Block, View, Views
 
 ROWS, WIDTH, ROWS_PER_PROMPT, CONTEXT = 4000, 384, 8, 2

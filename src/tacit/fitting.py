@@ -39,7 +39,8 @@ from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
 from tacit.training.ensemble import Ensemble
 from tacit.training.log_rows import holdout_groups, observe
-from tacit.training.selection import held_out, passes, refuse_short, roster, train_best
+from tacit.training.roster import roster
+from tacit.training.selection import held_out, passes, refuse_short, train_best
 
 if TYPE_CHECKING:
     from tacit.features import Encoder

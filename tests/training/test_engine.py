@@ -16,7 +16,8 @@ from tacit.training import state
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.engine import train
 from tacit.training.ensemble import Ensemble
-from tacit.training.selection import roster, train_best
+from tacit.training.roster import roster
+from tacit.training.selection import train_best
 
 W = world()
 P3 = plan(W.groups_N, (11, 12, 13))

@@ -35,7 +35,8 @@ from tacit.methods.columns import names_read, nuisance_columns
 from tacit.methods.method import Stage
 from tacit.training import HeadEstimator, TrainingConfig
 from tacit.training.checkpoint import Checkpoint
-from tacit.training.selection import roster, train_best
+from tacit.training.roster import roster
+from tacit.training.selection import train_best
 from tacit.training.views import Block, View
 
 QUICK = TrainingConfig(members=2, max_epochs=4, hidden=(), weight_decay=1.0)

@@ -26,7 +26,8 @@ from tacit.methods import (
 from tacit.methods.cubpr import CUBPR
 from tacit.training import HeadEstimator, TrainingConfig
 from tacit.training.engine import batches
-from tacit.training.selection import _plan, _recalibrated, roster
+from tacit.training.roster import roster
+from tacit.training.selection import _plan, _recalibrated
 
 ROWS = 100
 FOLDS = roster(np.arange(ROWS), 5, 0).fold_N.numpy()

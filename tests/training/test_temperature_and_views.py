@@ -12,8 +12,8 @@ from tacit.errors import ConfigError
 from tacit.methods import ImplicitRM, LatentML, Naive, observations
 from tacit.training.config import TrainingConfig
 from tacit.training.heads import Layout, forward, initial_weights, select_members
-from tacit.training.roster import HOLD_OUT_FOLDS
-from tacit.training.selection import _plan, grouped_folds, roster, teams
+from tacit.training.roster import HOLD_OUT_FOLDS, grouped_folds, roster, teams
+from tacit.training.selection import _plan
 from tacit.training.temperature import fit_temperatures, judge, mean_criterion, neutral, recalibrate
 from tacit.training.views import Block, View
 

@@ -8,7 +8,8 @@ import torch
 from tacit.features import Standardiser
 from tacit.methods import LatentML, observations
 from tacit.training.config import TrainingConfig
-from tacit.training.selection import roster, train_best
+from tacit.training.roster import roster
+from tacit.training.selection import train_best
 from tacit.training.views import Block, View
 
 

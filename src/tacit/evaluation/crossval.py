@@ -20,7 +20,8 @@ from tacit.model import PropensityFeatures, RewardFeatures
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
 from tacit.training.log_rows import holdout_groups
-from tacit.training.selection import roster, teams, train_best
+from tacit.training.roster import roster, teams
+from tacit.training.selection import train_best
 
 
 def unit_of(log: FeedbackLog) -> str:

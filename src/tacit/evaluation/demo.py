@@ -28,7 +28,8 @@ from tacit.methods import Observations
 from tacit.model import Inputs, Scalings
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
-from tacit.training.selection import Roster, grouped_folds, roster, teams, train_best
+from tacit.training.roster import Roster, grouped_folds, roster, teams
+from tacit.training.selection import train_best
 from tacit.worlds import demo_world
 
 METRICS = ("within_prompt_accuracy", "auroc", "brier", "ece", "base_rate")

@@ -19,7 +19,8 @@ from tacit.methods.method import require_method
 from tacit.methods.nuisances.cross_fitting import group_codes
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
-from tacit.training.selection import Choice, roster, train_best
+from tacit.training.roster import roster
+from tacit.training.selection import Choice, train_best
 from tacit.training.views import Block, View, Views
 
 

@@ -21,7 +21,7 @@ from tacit.training.checkpoint import Checkpoint
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import train
 from tacit.training.ensemble import Ensemble, Plan, Weights
-from tacit.training.roster import Roster, grouped_folds, roster, teams
+from tacit.training.roster import Roster
 from tacit.training.stages import run_stages
 from tacit.training.state import WIDE_VIEWS
 from tacit.training.temperature import recalibrate
@@ -320,17 +320,3 @@ def _plan(who: Roster, decays: Sequence[float], judges: Tensor) -> Plan:
         who.half_N,
         tuple(decay for decay in decays for _ in who.seeds),
     )
-
-
-__all__ = [
-    "CANDIDATES",
-    "Choice",
-    "Roster",
-    "grouped_folds",
-    "held_out",
-    "passes",
-    "refuse_short",
-    "roster",
-    "teams",
-    "train_best",
-]

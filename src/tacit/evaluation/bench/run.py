@@ -38,7 +38,8 @@ from tacit.files import sha256_json
 from tacit.progress import progress
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
-from tacit.training.selection import roster, teams, train_best
+from tacit.training.roster import roster, teams
+from tacit.training.selection import train_best
 
 BUDGET = TrainingConfig(members=2, hidden=(16, 16), max_epochs=80, patience=8, batch_size=256)
 """The same for every contender: two weight decays of one network, chosen by each method's held-out criterion."""
