@@ -18,7 +18,7 @@ from tacit import RewardModel, Signal, fit
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
 from tacit.evaluation.as_it_is import Overlap
-from tacit.evaluation.bootstrap import Interval
+from tacit.evaluation.bootstrap import Interval, bootstrap, weighted_mean
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
@@ -220,12 +220,22 @@ def test_policies_are_listed_by_mean_reward_with_their_raw_rates() -> None:
     table = columns()
     log = log_of(table, policy="llm")
     score_N = np.where(np.array(table["llm"]) == "alpha", 2.0, 1.0)
-    first, second = by_policy(log, score_N, 1 / (1 + np.exp(-score_N)))
+    units_N = np.arange(90) // 3
+    first, second = by_policy(log, score_N, 1 / (1 + np.exp(-score_N)), units_N)
     assert (first.policy, first.mean_reward, second.policy, second.mean_reward) == ("alpha", 2, "beta", 1)
     copied = np.array(table["copied"])[np.array(table["llm"]) == "alpha"]
     assert first.rates["copied"] == pytest.approx(copied.mean())
     assert first.responses + second.responses == 90
-    assert by_policy(log_of(table), score_N, score_N) == []
+    assert (first.reward.low, first.reward.high) == (2, 2)  # the same on every draw
+    wavy = by_policy(log, score_N + np.sin(np.arange(90)), None, units_N)[0]
+    alone = np.array(table["llm"]) == "alpha"
+    expected = bootstrap(weighted_mean((score_N + np.sin(np.arange(90)))[alone]), units_N[alone])
+    assert (wavy.reward, wavy.probability) == (
+        expected,
+        None,
+    ) and expected.low < expected.value < expected.high
+    assert wavy.to_json()["reward_interval"] == [expected.low, expected.high]
+    assert by_policy(log_of(table), score_N, score_N, units_N) == []
 
 
 def test_rows_without_a_policy_are_no_policy_and_are_counted() -> None:

@@ -171,11 +171,12 @@ def _print(result: Evaluation) -> None:
                     p.policy,
                     str(p.responses),
                     *(number(p.rates[name]) for name in signals),
-                    number(p.mean_reward, 2),
-                    number(p.mean_probability),
+                    with_interval(p.reward, 2),
+                    with_interval(p.probability),
                 )
                 for p in result.policies
             ],
+            "Intervals take the model as it is: compare policies by them. The level is as sure as the fit says.",
         )
 
 

@@ -196,7 +196,7 @@ def evaluate_model(
         _caption(rows, ours, theirs, chosen, log),
         rows,
         by_policy(  # rewards as `score` gives them
-            log, found.score_N - rm.level, found.probability_N if found.has_level else None
+            log, found.score_N - rm.level, found.probability_N if found.has_level else None, truth.units_N
         ),
         chosen,
         theirs.name if theirs else None,
