@@ -141,6 +141,18 @@ def test_a_reward_model_that_is_not_there_is_not_taken_for_a_plain_classifier(
     assert "reward: no such folder rm/" in done.err
 
 
+@pytest.mark.parametrize(
+    ("out", "said"), [(".", "expected the name of a folder"), ("log.jsonl/rm", "is a file")]
+)
+def test_a_place_that_cannot_hold_a_model_is_refused_before_the_log_is_read(
+    place: Path, tacit: Tacit, out: str, said: str
+) -> None:
+    text = (place / "run.yaml").read_text().replace("log: log.jsonl", "log: nowhere.jsonl")
+    (place / "run.yaml").write_text(text.replace("out: rm", f"out: {out}"))
+    ran = tacit("finetune", "run.yaml")
+    assert ran.status == 2 and said in ran.err and ran.err.count("\n") == 1
+
+
 def test_a_folder_that_holds_something_else_is_not_taken_for_checkpoints(place: Path, tacit: Tacit) -> None:
     (place / "rm.partial").mkdir()
     (place / "rm.partial" / "thesis.txt").write_text("years of work", encoding="utf-8")

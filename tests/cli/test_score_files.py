@@ -100,7 +100,7 @@ def test_an_out_that_cannot_be_is_one_line_before_anything_is_scored(
         "scores": ("ends in 'nothing'", ".parquet or .jsonl"),
         "folder.jsonl": ("is a folder",),
         "./pairs.jsonl": ("--out pairs.jsonl lies where the input is read",),
-        "log.jsonl/scores.jsonl": ("log.jsonl is no folder that may be written",),
+        "log.jsonl/scores.jsonl": ("log.jsonl is a file, expected a folder",),
     }.items():
         refused(tacit("score", fitted, "pairs.jsonl", "--out", out), *words)
     (here / "parts").mkdir()

@@ -23,11 +23,13 @@ def align(
     from tacit.align.grpo import align as run
     from tacit.align.grpo import is_first_process
     from tacit.cli import notes
+    from tacit.cli.options import refuse_unwritable
     from tacit.cli.render import number, print_json, print_table
 
     checked = AlignConfig.read(config)
     if checked.lora is not None:
         require("lora", "peft")
+    refuse_unwritable(checked.output)
     if is_first_process():
         notes.release()
     done = run(checked, quiet=quiet or json)

@@ -37,11 +37,12 @@ def export(
 ) -> None:
     """Write a reward model for TRL, OpenRLHF, verl, vLLM and SGLang, load it again and compare the scores."""
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log
+    from tacit.cli.options import open_store, read_log, refuse_unwritable
     from tacit.cli.render import print_json
     from tacit.model import load_model
     from tacit.model.export import export as write
 
+    refuse_unwritable(out)
     rm = load_model(model)
     log = None
     if texts is not None:

@@ -46,7 +46,7 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     import shutil
 
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log, refuse_where_read
+    from tacit.cli.options import open_store, read_log, refuse_unwritable, refuse_where_read
     from tacit.errors import ConfigError, DegenerateDataError
     from tacit.files import sha256_json, sha256_model, write_json
     from tacit.finetuning import describe, feedback_trainer
@@ -54,6 +54,7 @@ def run(settings: FinetuneSettings, *, quiet: bool) -> FineTunedRewardModel | No
     from tacit.model.folder import MANIFEST, refuse_occupied
     from tacit.training.finetune.reporting import train_quietly
 
+    refuse_unwritable(settings.out)
     refuse_occupied(settings.out)
     refuse_where_read(settings.out, settings.log, within=MANIFEST)
     roles = (

@@ -94,7 +94,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         ConfigError: a missing option, or a folder that holds something else.
     """
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log, refuse_where_read
+    from tacit.cli.options import open_store, read_log, refuse_unwritable, refuse_where_read
     from tacit.errors import ConfigError, DegenerateDataError
     from tacit.features import resolve_encoder
     from tacit.fitting import fit as fit_model
@@ -116,7 +116,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
             option = name.replace("_", "-")
             raise ConfigError(f"--{option}: found {given[name]!r}, expected {' or '.join(allowed)}")
     folder = Path(given["out"])
-    _refuse_unwritable(folder)
+    refuse_unwritable(folder)
     if not (folder / MANIFEST).is_file():
         refuse_occupied(folder)
     refuse_where_read(folder, given["log"], within=MANIFEST)
@@ -208,21 +208,6 @@ def _tidy(folder: Path) -> None:
         shutil.rmtree(stale, ignore_errors=True)
     with contextlib.suppress(OSError):
         partial.rmdir()  # empty, or not only ours
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Say before the fit, not after it, that the result could not be saved."""
-    import os
-
-    from tacit.errors import ConfigError
-
-    if folder.name in ("", ".."):
-        raise ConfigError(f"--out {folder}: expected the name of a folder to make, such as rm")
-    parent = next(p for p in folder.resolve().parents if p.exists())  # a symlink is followed
-    if not parent.is_dir():
-        raise ConfigError(f"--out {folder}: {parent} is a file, expected a folder; choose another --out")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"--out {folder}: {parent} may not be written; choose another --out")
 
 
 def _columns(log: FeedbackLog) -> str:

@@ -129,6 +129,19 @@ def refuse_where_read(out: Path, source: str, *, within: str = "") -> None:
         )
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Say before the work, not after it, that a folder could not be made.
+
+    Raises:
+        ConfigError: no name of a folder, or a place that is none or may not be written.
+    """
+    from tacit.errors import ConfigError
+
+    if folder.name in ("", ".."):
+        raise ConfigError(f"--out {folder}: expected the name of a folder to make, such as rm")
+    _refuse_parent(folder)
+
+
 def refuse_unwritable_file(out: Path, *sources: str) -> None:
     """Say before the work, not after it, that a file of rows could not be written.
 
@@ -139,18 +152,27 @@ def refuse_unwritable_file(out: Path, *sources: str) -> None:
     Raises:
         ConfigError: no .parquet or .jsonl, a folder, a place that is read, or one that may not be written.
     """
-    import os
-
     from tacit.data.input_rows import ending
+    from tacit.errors import ConfigError
 
     ending(out)
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder, expected the name of a file to write")
     for source in sources:
         refuse_where_read(out, source)
-    parent = next(p for p in out.resolve().parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"--out {out}: {parent} is no folder that may be written; choose another --out")
+    _refuse_parent(out)
+
+
+def _refuse_parent(out: Path) -> None:
+    import os
+
+    from tacit.errors import ConfigError
+
+    parent = next(p for p in out.resolve().parents if p.exists())  # a symlink is followed
+    if not parent.is_dir():
+        raise ConfigError(f"--out {out}: {parent} is a file, expected a folder; choose another --out")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {out}: {parent} may not be written; choose another --out")
 
 
 def refuse_repeated(signals: Sequence[str | Signal], context: list[str]) -> None:
