@@ -163,7 +163,8 @@ class FittedScorer(Scorer):
         """The same model with this calibration in place of its own; None takes it away.
 
         Args:
-            calibration: JSON-ready, with `slope` above 0 and `shift`; what else it holds is for readers.
+            calibration: JSON-ready, with `slope` above 0 and `shift`, and whatever else `tacit.calibrate` states, which
+                the card tells.
         """
         info = {key: value for key, value in self.info.items() if key != "calibration"}
         return self._stating(info if calibration is None else {**info, "calibration": dict(calibration)})
