@@ -15,6 +15,7 @@ from tacit._version import __version__
 from tacit.cli import notes
 from tacit.cli.align import align
 from tacit.cli.bench import bench
+from tacit.cli.calibrate import calibrate
 from tacit.cli.demo import demo
 from tacit.cli.doctor import doctor
 from tacit.cli.evaluate import evaluate
@@ -38,7 +39,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help needs no rich and answers at once
 )
-for verb in (demo, fit, score, evaluate, log, methods, bench, finetune, doctor, export, serve, align, safety):
+for verb in (
+    demo,
+    fit,
+    score,
+    evaluate,
+    calibrate,
+    log,
+    methods,
+    bench,
+    finetune,
+    doctor,
+    export,
+    serve,
+    align,
+    safety,
+):
     app.command()(verb)
 
 
