@@ -10,6 +10,7 @@ from tacit._version import __version__
 
 if TYPE_CHECKING:
     from tacit import methods
+    from tacit.calibrating import calibrate
     from tacit.data import FeedbackLog, Signal
     from tacit.finetuning import finetune
     from tacit.fitting import fit
@@ -22,6 +23,7 @@ __all__ = [
     "RewardModel",
     "Signal",
     "__version__",
+    "calibrate",
     "finetune",
     "fit",
     "load",
@@ -38,6 +40,7 @@ _HOME = {
     "RewardModel": ("tacit.model", "RewardModel"),
     "FineTunedRewardModel": ("tacit.model", "FineTunedRewardModel"),
     "load": ("tacit.model", "load_model"),
+    "calibrate": ("tacit.calibrating", "calibrate"),
     "finetune": ("tacit.finetuning", "finetune"),
     "fit": ("tacit.fitting", "fit"),
     "methods": ("tacit.methods", None),

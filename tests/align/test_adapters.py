@@ -16,9 +16,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+import tacit
+from tacit import FeedbackLog
 from tacit.align import adapters
 from tacit.align.adapters import verl
 from tacit.align.adapters.trl import trl_reward
+from tacit.data import Roles
 from tacit.errors import ConfigError, DataError
 from tacit.model import RewardModel, load_model
 
@@ -125,6 +128,26 @@ def test_openrlhf_gets_one_number_per_name_and_call(
         logs = {name: value.flatten()[0].item() for name, value in result["extra_logs"].items()}
         assert set(logs) == {"uncertainty", "probability"}
         assert logs["probability"] == pytest.approx(float(liked), abs=1e-5)
+
+
+def test_openrlhf_gets_calibrated_probabilities_and_the_rewards_of_the_fit(
+    finetuned_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(finetuned_folder)
+    audit = {
+        "prompt": [f"question {i // 2}" for i in range(20)],
+        "response": [response for _, response in PAIRS] * 10,
+        "liked": [1, 0, 1, 1] * 5,
+    }
+    done = tacit.calibrate(model, FeedbackLog.from_columns(audit, Roles(gold="liked")))
+    done.save(tmp_path / "rm")
+    monkeypatch.setenv("TACIT_MODEL", str(tmp_path / "rm"))
+    monkeypatch.delenv("TACIT_UNCERTAINTY_PENALTY", raising=False)
+    module = as_openrlhf_loads(ROOM / "openrlhf.py")
+    result = module.reward_func(*rendered(finetuned_folder, PAIRS), [None, None])
+    assert result["rewards"].tolist() == pytest.approx(model.score(PAIRS).tolist(), abs=1e-5)
+    assert result["scores"].tolist() == pytest.approx(done.probability(PAIRS).tolist(), abs=1e-5)
+    assert np.abs(done.probability(PAIRS) - model.probability(PAIRS)).min() > 0.01
 
 
 def test_the_three_stacks_pay_a_fine_tuned_model_alike(

@@ -196,6 +196,30 @@ def test_it_knows_the_rows_of_its_fit_among_others(rm: FineTunedRewardModel) -> 
     assert row_of(found, "implicit_rm").protocol == "partly in-sample"
 
 
+def test_it_is_calibrated_as_any_other_and_keeps_its_checkpoint(
+    rm: FineTunedRewardModel, tmp_path: Path
+) -> None:
+    log = log_of(other_columns(), gold="rating")
+    done = tacit.calibrate(rm, log)
+    done.save(tmp_path / "audited")
+    rm.save(tmp_path / "plain")
+    again = tacit.load(tmp_path / "audited")
+    assert isinstance(again, FineTunedRewardModel) and again.level == rm.level
+    np.testing.assert_array_equal(again.score(log), rm.score(log))
+    logit_N = done.slope * (rm.score(log).astype(np.float64) + rm.level) + done.shift
+    np.testing.assert_allclose(again.probability(log), 1 / (1 + np.exp(-logit_N)), atol=1e-6)
+    assert again.probability(log).mean() == pytest.approx(np.mean(other_columns()["rating"]), abs=1e-6)
+    for path in (tmp_path / "plain").rglob("*"):
+        if path.is_file() and path.name not in ("tacit.json", "README.md"):
+            assert (
+                path.read_bytes()
+                == (tmp_path / "audited" / path.relative_to(tmp_path / "plain")).read_bytes()
+            )
+    constant = done.slope * rm.level + done.shift
+    card = " ".join((tmp_path / "audited" / "README.md").read_text().split())
+    assert f"the probability is the sigmoid of {done.slope:.4f} · score {constant:+.4f}." in card
+
+
 def test_refits_of_it_are_refused(rm: FineTunedRewardModel) -> None:
     with pytest.raises(ConfigError, match=r"^folds is 5, but the model was fine-tuned, .* leave --folds out"):
         evaluate_model(rm, log_of(other_columns(), gold="rating"), folds=5)

@@ -385,3 +385,31 @@ def test_a_folder_moves_without_its_source(linear: RewardModel, tmp_path: Path) 
     export(linear, tmp_path / "rm")
     shutil.move(tmp_path / "rm", tmp_path / "elsewhere")
     assert np.isfinite(plain_scores(tmp_path / "elsewhere", PAIRS[:2])).all()
+
+
+def test_the_formula_beside_an_export_gives_the_models_probabilities(
+    linear: RewardModel, tmp_path: Path
+) -> None:
+    models = {"rm": linear, "audited": linear.with_calibration({"slope": 2.5, "shift": -0.7})}
+    models["tuned"] = finetuned(tmp_path / "source", 1).with_calibration({"slope": 0.4, "shift": 0.3})  # type: ignore[attr-defined]
+    for name, model in models.items():
+        done = export(model, tmp_path / name)
+        side = json.loads((tmp_path / name / SIDE).read_text())
+        known = {part: side.get(part) for part in ("level", "slope", "shift")}
+        assert side["probability"] == done.chance
+        found_N = plain_scores(tmp_path / name, PAIRS[:16]).astype(np.float64)
+        chance_N = eval(
+            done.chance or "", {"score": found_N, "sigmoid": lambda f: 1 / (1 + np.exp(-f)), **known}
+        )
+        np.testing.assert_allclose(chance_N, model.probability(PAIRS[:16]), atol=5e-3)
+    assert side["slope"] == 0.4 and side["shift"] == 0.3
+    written = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("rm", "audited")]
+    assert written[0] == written[1]
+
+
+def test_an_export_of_scores_that_only_order_names_no_probability(decoder: Path, tmp_path: Path) -> None:
+    model = fitted(decoder, "bpr")
+    assert export(model, tmp_path / "rm").chance is None
+    assert json.loads((tmp_path / "rm" / SIDE).read_text())["probability"] is None
+    done = export(model.with_calibration({"slope": 2.0, "shift": 0.5}), tmp_path / "audited")
+    assert done.chance == "sigmoid(slope * (score + level) + shift)"

@@ -325,3 +325,23 @@ def test_a_model_that_only_orders_answers_null_for_a_probability(rm: RewardModel
     with running(replace(rm, method=BPR())) as client:
         told = post(client, "/v1/score", {"pairs": [{"prompt": "a", "response": "b"}]})["scores"]
     assert told[0]["probability"] is None and isinstance(told[0]["reward"], float)
+
+
+@pytest.mark.parametrize("only_orders", [False, True])
+def test_probabilities_are_the_calibrated_ones_and_rewards_those_of_the_fit(
+    rm: RewardModel, only_orders: bool
+) -> None:
+    model = replace(rm, method=BPR()) if only_orders else rm
+    done = model.with_calibration({"slope": 1.7, "shift": -0.9})
+    prompts = [prompt for prompt, _ in PAIRS]
+    with running(done) as client:
+        scored = post(client, "/v1/score", {"pairs": [{"prompt": p, "response": r} for p, r in PAIRS]})
+        queries = [f"{prompt} {response}" for prompt, response in PAIRS]
+        paid = post(client, "/get_reward", {"query": queries, "prompts": prompts, "labels": prompts})
+        classed = post(client, "/classify", {"messages": chat(*PAIRS[0]), "use_activation": True})
+    expected = 1 / (1 + np.exp(0.9 - 1.7 * rm.score(PAIRS).astype(np.float64)))
+    assert [one["probability"] for one in scored["scores"]] == pytest.approx(expected, abs=1e-6)
+    assert [one["reward"] for one in scored["scores"]] == pytest.approx(rm.score(PAIRS).tolist(), abs=1e-6)
+    assert paid["scores"] == pytest.approx(expected, abs=1e-6)
+    assert paid["rewards"] == pytest.approx(rm.score(PAIRS).tolist(), abs=1e-6)
+    assert classed["data"][0]["probs"] == pytest.approx([expected[0]], abs=1e-6)

@@ -63,6 +63,9 @@ def export(
                 "folder": str(done.folder),
                 "how": done.how,
                 "level": done.level,
+                "slope": done.slope,
+                "shift": done.shift,
+                "probability": done.chance,
                 "compared": done.compared.to_json(),
                 "distilled": done.loss.to_json() if done.loss is not None else None,
                 "cautions": [vars(finding) for finding in done.cautions],
@@ -105,7 +108,21 @@ def _tell(done: Exported) -> None:
             f"{number(loss.r2)}, Spearman {number(loss.spearman)}, order within a prompt {number(loss.agreement)} "
             "(1 is the model itself)."
         )
-    print(f"P(liked) = sigmoid(score {done.level:+.4f}); the constant is kept in tacit_export.json.")
+    print(_chance(done))
     for finding in done.cautions:
         print_finding(finding)
     print(f"Next: tacit doctor {quote(str(done.folder))}")
+
+
+def _chance(done: Exported) -> str:
+    """How a score becomes a probability, in one line."""
+    if done.chance is None:
+        return (
+            "Its scores order answers: they are no logits of a probability. tacit calibrate makes them some."
+        )
+    if done.slope == 1:
+        rule, kept = f"sigmoid(score {done.level + done.shift:+.4f})", "the constant is"
+    else:
+        constant = done.slope * done.level + done.shift
+        rule, kept = f"sigmoid({done.slope:.4f} · score {constant:+.4f})", "slope and constants are"
+    return f"P(liked) = {rule}; {kept} kept in tacit_export.json."

@@ -155,11 +155,7 @@ def _report(model: FineTunedRewardModel, folder: Path, *, as_json: bool) -> None
             ("steps", f"{training['steps']:,}"),
             ("held-out rows", f"{training['held_out_rows']:,}"),
             ("held-out criterion", number(metrics["held_out_criterion"])),
-            *(
-                [("share of liked responses", number(metrics["base_rate"]))]
-                if model.method.level == "prob"
-                else []
-            ),
+            *([("share of liked responses", number(metrics["base_rate"]))] if model.has_probability else []),
             *(
                 (told, " to ".join(map(number, metrics[name])))
                 for told, name in (

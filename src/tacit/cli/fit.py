@@ -142,9 +142,9 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     form, seen = given["propensity_features"], given["reward_features"]
     used = prepare_log(log, method, use_gold=use_gold)
     if (folder / MANIFEST).is_file():
-        if read_manifest(folder).get("fingerprint") == fit_fingerprint(
-            used, method, encoder, form, settings, reward_features=seen
-        ):
+        manifest = read_manifest(folder)
+        asked = fit_fingerprint(used, method, encoder, form, settings, reward_features=seen)
+        if manifest.get("fingerprint") == asked and "calibration" not in manifest:
             notes.say(f"{folder} already holds this very fit; nothing to do")
             notes.release()
             _tidy(folder)
@@ -244,7 +244,7 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
         print(
             f"  {printable(signal['name'])} ({sign}) fired on {number(signal['rate'])} of the rows where it could"
         )
-    if model.method.level == "prob":
+    if model.has_probability:
         metrics = info["metrics"]
         told = f"  estimated share of responses that users like: {number(metrics['base_rate'])}"
         if interval := metrics.get("base_rate_interval"):  # a folder written before may lack it

@@ -16,6 +16,7 @@ from tacit.cli import notes
 from tacit.cli.align import align
 from tacit.cli.attribute import attribute
 from tacit.cli.bench import bench
+from tacit.cli.calibrate import calibrate
 from tacit.cli.demo import demo
 from tacit.cli.doctor import doctor
 from tacit.cli.evaluate import evaluate
@@ -40,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help needs no rich and answers at once
 )
 for verb in (
-    *(demo, fit, score, evaluate, log, attribute, methods, bench),
+    *(demo, fit, score, evaluate, calibrate, log, attribute, methods, bench),
     *(finetune, doctor, export, serve, align, safety),
 ):
     app.command()(verb)

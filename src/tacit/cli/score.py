@@ -65,9 +65,10 @@ def score(
     rows = InputRows.of(log, read) if out is not None or log.quarantine.total else None
     if out is not None and rows is not None:
         _refuse_taken(rows, pairs)
-    if rm.method.level != "prob":
+    if not rm.has_probability:
         notes.say(
-            f"{rm.method.key} orders answers: its scores are no logits of a probability, and none is given"
+            f"{rm.method.key} orders answers: its scores are no logits of a probability, and none is given (tacit "
+            "calibrate makes them some, of trusted rows)"
         )
     notes.release()
     members_MN = rm.member_scores(log, store=open_store(cache), quiet=quiet or json)
@@ -85,19 +86,13 @@ def score(
 
 
 def _scores(rm: FittedScorer, members_MN: Any) -> list[tuple[str, list[float | None]]]:
-    """Reward, probability and uncertainty of each row; no uncertainty of one member, no probability without a level."""
-    import numpy as np
-
+    """Reward, probability (where the model has one) and uncertainty of each row; no uncertainty of one member."""
     from tacit.model import sigmoid
 
     # One member cannot disagree, which does not make it sure.
     spread = members_MN.std(0).tolist() if len(members_MN) > 1 else [None] * members_MN.shape[1]
     reward_N = members_MN.mean(0)
-    chance = (
-        sigmoid(reward_N + np.float32(rm.level)).tolist()
-        if rm.method.level == "prob"
-        else [None] * len(reward_N)
-    )
+    chance = sigmoid(rm.logit(reward_N)).tolist() if rm.has_probability else [None] * len(reward_N)
     values = (reward_N.tolist(), chance, spread)
     return list(zip(_COLUMNS, values, strict=True))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tacit.data import FeedbackLog, KnownPairs, Roles, Signal
 from tacit.errors import ConfigError
-from tacit.evaluation.table import Predictions, Protocol
+from tacit.evaluation.table import Floats, Predictions, Protocol
 from tacit.features import EmbeddingStore, style_features
 from tacit.model import FittedScorer, RewardModel
 from tacit.training.log_rows import observe
@@ -59,13 +59,18 @@ class Overlap:
         return f"Of these rows {amount} are rows of {fit}: {flattered}. Use {mend}."
 
 
+NONE = Overlap(0.0)
+"""No row of the log."""
+
+
 @dataclass(frozen=True)
 class Judged:
-    """A saved model, its name in the table, and how much of the log it was fitted to."""
+    """A saved model, its name in the table, and how much of the log it was fitted to and calibrated on."""
 
     rm: FittedScorer
     name: str
     overlap: Overlap
+    calibrated: Overlap = NONE
 
     @property
     def read_gold(self) -> bool:
@@ -75,12 +80,24 @@ class Judged:
     @property
     def has_level(self) -> bool:
         """Whether its scores are logits of a probability, and do not only order."""
-        return self.rm.method.level == "prob"
+        return self.rm.has_probability
+
+    @property
+    def told_level(self) -> Protocol:
+        """How references have to be read that take over its level: it may be that of trusted rows."""
+        if self.rm.calibration is None:
+            return "honest"
+        return self.calibrated.protocol if self.calibrated.share else "calibrated"
 
     @property
     def protocol(self) -> Protocol:
         """How it has to be read beside models that never saw these rows, nor a trusted label."""
-        return "oracle" if self.read_gold and not self.overlap.share else self.overlap.protocol
+        seen = max(self.overlap, self.calibrated, key=lambda part: part.share or 0)
+        if seen.share:
+            return seen.protocol
+        if self.read_gold:
+            return "oracle"
+        return self.told_level
 
 
 def overlap_with_fit(rm: FittedScorer, log: FeedbackLog, own: bool) -> Overlap:
@@ -91,6 +108,14 @@ def overlap_with_fit(rm: FittedScorer, log: FeedbackLog, own: bool) -> Overlap:
         return Overlap(None)
     known = KnownPairs.from_json(rm.info["pairs"])
     return Overlap(known.share(log), known.complete)
+
+
+def overlap_with_calibration(rm: FittedScorer, log: FeedbackLog) -> Overlap:
+    """Of the rows with gold, which alone can judge a probability, those that calibrated the model."""
+    if rm.calibration is None or not log.gold_values()[1].any():
+        return NONE
+    known = KnownPairs.from_json(rm.calibration["pairs"])
+    return Overlap(known.share(log.take(log.gold_values()[1])), known.complete)
 
 
 def predict_as_it_is(
@@ -119,34 +144,37 @@ def predict_as_it_is(
             _refuse_incomparable(ours, against, log)
         elif silent is not None and log.roles.policy is None:  # policies are compared without a judge
             raise ConfigError(f"{log.name}: nothing to judge {ours.name} by: {silent}")
-    score_N, likelihood_N = _predict(ours.rm, log, silent is None, store, quiet)
+    mine = _predict(ours, log, silent is None, store, quiet)
     constant_N = _rates_likelihood(ours.rm.info["log"], log) if silent is None else None
-    level = _level_of_fit(ours.rm, score_N)
+    level = _level_of_fit(ours.rm, mine.score_N)
     length_N = style_features(log.responses())[:, 0].astype(np.float64)
     predictions = [
-        Predictions("constant", "honest", np.full(len(log), level), constant_N),
+        Predictions("constant", ours.told_level, np.full(len(log), level), constant_N),
         # A length has no level of its own: centre it on the model's, so that only its order is judged fairly.
-        Predictions("length", "honest", level + length_N - length_N.mean()),
-        Predictions(ours.name, ours.protocol, score_N, likelihood_N, ours.has_level),
+        Predictions("length", ours.told_level, level + length_N - length_N.mean()),
+        mine,
     ]
     if against is not None:
         beside = _why_no_likelihood(against.rm, log) is None
-        theirs = _predict(against.rm, log, beside, store, quiet)
-        predictions.insert(-1, Predictions(against.name, against.protocol, *theirs, against.has_level))
+        predictions.insert(-1, _predict(against, log, beside, store, quiet))
     return predictions
 
 
 def _predict(
-    rm: FittedScorer, log: FeedbackLog, beside: bool, store: EmbeddingStore | None, quiet: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Logits of P(liked), and with `beside` the log-likelihood of the signals, of each row."""
+    model: Judged, log: FeedbackLog, beside: bool, store: EmbeddingStore | None, quiet: bool
+) -> Predictions:
+    """Rewards and logits of P(liked), and with `beside` the log-likelihood of the signals, of each row."""
+    rm = model.rm
     scores_MN, logits = rm.head_logits(log, beside=beside, store=store, quiet=quiet)
-    score_N = scores_MN.mean(0).astype(np.float64) + rm.level  # a probability is their sigmoid
-    if not beside:
-        return score_N, None
-    found = rm.method.log_likelihood(logits, observe(log))
-    assert found is not None
-    return score_N, found.numpy().astype(np.float64)
+    reward_N = scores_MN.mean(0).astype(np.float64)
+    likelihood_N = None
+    if beside:
+        found = rm.method.log_likelihood(logits, observe(log))
+        assert found is not None
+        likelihood_N = found.numpy().astype(np.float64)
+    return Predictions(
+        model.name, model.protocol, rm.logit(reward_N), likelihood_N, model.has_level, reward_N
+    )
 
 
 def _refuse_incomparable(ours: Judged, against: Judged, log: FeedbackLog) -> None:
@@ -163,9 +191,12 @@ def _refuse_incomparable(ours: Judged, against: Judged, log: FeedbackLog) -> Non
             raise ConfigError(f"{log.name}: nothing to judge {model.name} by: {silent}")
 
 
-def _level_of_fit(rm: FittedScorer, score_N: NDArray[np.float64]) -> float:
-    """Logit of the share of likes in the log of the fit; of a fine-tuned model that held no rows out, of these rows."""
-    rate = rm.info["metrics"]["base_rate"]
+def _level_of_fit(rm: FittedScorer, score_N: Floats) -> float:
+    """Logit of the share of likes in the log of the fit, or among the rows that calibrated the model.
+
+    Of a fine-tuned model that held no rows out: in these rows.
+    """
+    rate = rm.info["metrics"]["base_rate"] if rm.calibration is None else rm.calibration["mean_gold"]["value"]
     rates = torch.sigmoid(torch.from_numpy(score_N)).mean() if rate is None else torch.tensor(rate)
     return float(torch.logit(rates))
 
@@ -221,4 +252,4 @@ def _rates_likelihood(fitted: dict[str, Any], log: FeedbackLog) -> NDArray[np.fl
     return np.asarray(np.where(visible_NK, each_NK, 0).sum(1))
 
 
-__all__ = ["Judged", "Overlap", "overlap_with_fit", "predict_as_it_is"]
+__all__ = ["NONE", "Judged", "Overlap", "overlap_with_calibration", "overlap_with_fit", "predict_as_it_is"]

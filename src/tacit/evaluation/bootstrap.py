@@ -20,8 +20,8 @@ Legend: N rows, D draws, G groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -51,6 +51,15 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """JSON-ready: "value", "low" and "high", None where one is not defined."""
+        return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, float | None]) -> Interval:
+        """What `to_json` wrote."""
+        return cls(**{name: float("nan") if value is None else value for name, value in told.items()})
 
 
 @dataclass(frozen=True)

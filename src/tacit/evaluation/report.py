@@ -12,7 +12,13 @@ from typing import Any
 from tacit import methods
 from tacit.data import FeedbackLog, Roles
 from tacit.errors import ConfigError, DataError, DegenerateDataError
-from tacit.evaluation.as_it_is import Judged, Overlap, overlap_with_fit, predict_as_it_is
+from tacit.evaluation.as_it_is import (
+    NONE,
+    Judged,
+    overlap_with_calibration,
+    overlap_with_fit,
+    predict_as_it_is,
+)
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
@@ -154,7 +160,8 @@ def evaluate_model(
         raise ConfigError(f"{log.name}: nothing to judge by; name --gold, --rank or the signals of the fit")
     unit = by or unit_of(log)
     main, other = _names(rm, against, names)
-    ours, theirs = Judged(rm, main, Overlap(0.0)), None  # no row is judged by a refit that trained on it
+    # No row is judged by a refit that trained on it, nor by a map that trusted rows made of another fit.
+    ours, theirs = Judged(rm.with_calibration(None), main, NONE), None
     truth = truths(log, unit, threshold)
     if isinstance(rm, RewardModel) and chosen:
         config = TrainingConfig(**rm.info["training"]["config"])
@@ -181,9 +188,9 @@ def evaluate_model(
             predictions = refits(contenders)
         title = f"{log.name}: {chosen}-fold cross-validation over {unit.removesuffix('_id')}s, 95 % intervals"
     else:
-        ours = Judged(rm, main, overlap_with_fit(rm, log, own))
+        ours = _judged(rm, main, log, own)
         if against is not None:
-            theirs = Judged(against, other, overlap_with_fit(against, log, _is_log_of_fit(against, log)))
+            theirs = _judged(against, other, log, _is_log_of_fit(against, log))
         predictions = predict_as_it_is(ours, log, against=theirs, store=store, quiet=quiet)
         title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
     rows = compare(
@@ -193,14 +200,22 @@ def evaluate_model(
     return Evaluation(
         main,
         title,
-        _caption(rows, ours, theirs, chosen, log),
-        rows,
-        by_policy(  # rewards as `score` gives them
-            log, found.score_N - rm.level, found.probability_N if found.has_level else None, truth.units_N
+        _caption(rows, ours, theirs, chosen, log)
+        + (
+            "\nRefits are not calibrated: --folds 0 judges the calibrated model, as it is."
+            if chosen and rm.calibration
+            else ""
         ),
+        rows,
+        by_policy(log, found.reward_N, found.probability_N if found.has_level else None, truth.units_N),
         chosen,
         theirs.name if theirs else None,
     )
+
+
+def _judged(rm: FittedScorer, name: str, log: FeedbackLog, own: bool) -> Judged:
+    """A model as it is, and what it knows of these rows."""
+    return Judged(rm, name, overlap_with_fit(rm, log, own), overlap_with_calibration(rm, log))
 
 
 def _refuse_refits(folds: int | None) -> None:
@@ -286,7 +301,7 @@ def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
 
 def _caption(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int, log: FeedbackLog) -> str:
     main, refits = ours.name, theirs is None and isinstance(ours.rm, RewardModel)
-    lines = _overlaps(ours, theirs, refits=refits)
+    lines = _overlaps(ours, theirs, refits=refits) + _calibrations(ours, theirs)
     if not refits:
         who = (
             "A fine-tuned model is judged as it is"
@@ -319,6 +334,31 @@ def _overlaps(ours: Judged, theirs: Judged | None, *, refits: bool) -> list[str]
         told = [model.overlap.describe(refits=False, of=model.name) for model in (ours, theirs)]
         told.append(_favour(ours, theirs))
     return [line for line in told if line]
+
+
+def _calibrations(ours: Judged, theirs: Judged | None) -> list[str]:
+    """Says of each calibrated model whether the rows that did it are among these."""
+    told = []
+    for model in (ours, theirs):
+        if model is None or model.rm.calibration is None:
+            continue
+        share, rows = model.calibrated.share, model.rm.calibration["rows"]
+        if share is None:
+            told.append(f"Whether rows that calibrated {model.name} are among these is not known.")
+        elif share == 0:
+            told.append(f"{model.name} was calibrated on {rows:,} trusted rows, none of them among these.")
+        else:
+            about = "" if model.calibrated.exact else "about "
+            which = (
+                "These are the rows that"
+                if share == 1
+                else f"Of the rows with gold {about}{100 * share:.1f} %"
+            )
+            told.append(
+                f"{which} calibrated {model.name}: its probabilities are flattered. Judge them by other rows; its card "
+                "tells what prompts held out say."
+            )
+    return told
 
 
 def _favour(ours: Judged, theirs: Judged) -> str:

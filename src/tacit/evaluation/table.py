@@ -21,7 +21,7 @@ from tacit.evaluation.bootstrap import (
 from tacit.evaluation.metrics import ece
 
 Floats = NDArray[np.floating]
-Protocol = Literal["honest", "oracle", "in-sample", "partly in-sample"]
+Protocol = Literal["honest", "calibrated", "oracle", "in-sample", "partly in-sample"]
 
 
 LOWER_IS_BETTER = ("brier", "ece")
@@ -34,11 +34,13 @@ class Predictions:
 
     Attributes:
         method: its name in the table.
-        protocol: "oracle" if it read clean labels; "in-sample" if it was trained on these rows, "partly in-sample" on
-            some of them; else "honest".
-        score_N: logits.
+        protocol: "oracle" if it read clean labels; "calibrated" if only two numbers of it did, which move no order
+            (`tacit.calibrate`); "in-sample" if it was trained or calibrated on these rows, "partly in-sample" on some
+            of them; else "honest".
+        score_N: logits of P(liked).
         log_likelihood_N: log P(signals) of each row, or None where the method does not model them.
         has_level: whether σ(score) is a probability; of scores that only order, none is judged.
+        rewards_N: rewards, where they are not `score_N`.
     """
 
     method: str
@@ -46,6 +48,12 @@ class Predictions:
     score_N: Floats
     log_likelihood_N: Floats | None = None
     has_level: bool = True
+    rewards_N: Floats | None = None
+
+    @property
+    def reward_N(self) -> Floats:
+        """Rewards: logits as the fit gave them, where these are others than `score_N`."""
+        return self.score_N if self.rewards_N is None else self.rewards_N
 
     @property
     def probability_N(self) -> Floats:
@@ -88,9 +96,9 @@ class Row:
         return {
             "method": self.method,
             "protocol": self.protocol,
-            **{name: _json(interval) for name, interval in self.metrics.items()},
+            **{name: interval.to_json() for name, interval in self.metrics.items()},
             "difference": {
-                other: {name: _json(i) for name, i in intervals.items()}
+                other: {name: i.to_json() for name, i in intervals.items()}
                 for other, intervals in self.against.items()
             },
         }
@@ -179,13 +187,6 @@ def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
 
 def _order(truth: Truths) -> Floats | None:
     return -truth.rank_N if truth.rank_N is not None else truth.gold_N
-
-
-def _json(interval: Interval) -> dict[str, float | None]:
-    def number(value: float) -> float | None:
-        return float(value) if np.isfinite(value) else None
-
-    return {"value": number(interval.value), "low": number(interval.low), "high": number(interval.high)}
 
 
 __all__ = ["LOWER_IS_BETTER", "Predictions", "Row", "Truths", "Weighted", "compare"]

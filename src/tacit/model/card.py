@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tacit.methods import Method
+from tacit.model.scoring import states_probability
 
 _REWARD_SEES = {
     "reward": "",
@@ -46,8 +47,17 @@ head{shared}, {training["steps"]:,} steps, learning rate {training["learning_rat
 {judged}{_propensities(manifest)}.
 
 The folder is a plain sequence classifier with one output: TRL, OpenRLHF, verl and vLLM load it as it is. A score is its
-raw logit; the probability is the sigmoid of score {manifest["level"]:+.4f}."""
+raw logit; the probability is the sigmoid of {_logit(manifest)}."""
     return _card(manifest, method, "FineTunedRewardModel", how)
+
+
+def _logit(manifest: Mapping[str, Any]) -> str:
+    """How a score becomes the logit of a probability; see `Scorer.logit`."""
+    level, found = manifest.get("level", 0.0), manifest.get("calibration")
+    if found is None:
+        return f"score {level:+.4f}"
+    slope = "" if found["slope"] == 1 else f"{found['slope']:.4f} · "
+    return f"{slope}score {found['slope'] * level + found['shift']:+.4f}"
 
 
 def _reward_head(manifest: Mapping[str, Any], method: Method) -> str:
@@ -105,7 +115,7 @@ Scores how much users *like* a response, learned from what they did with {log["r
 ## Use
 
 ```python
-{_use(opened_by, method, roles["context"] if by_context else [])}
+{_use(opened_by, states_probability(method, manifest), roles["context"] if by_context else [])}
 ```
 
 ## What the log held
@@ -120,6 +130,7 @@ Scores how much users *like* a response, learned from what they did with {log["r
 ## What it tells and what it cannot
 
 {_level(manifest, method)}
+{_calibration(manifest)}\
 * The log alone does not tell: {identification["not_identified"]}.
 {_estimated(manifest)}{_agreement(manifest["metrics"])}\
 {_criterion(manifest)}
@@ -137,9 +148,9 @@ def _sees_context(manifest: Mapping[str, Any], method: Method) -> bool:
     return bool(views & {"context", "all"})
 
 
-def _use(opened_by: str, method: Method, context: list[str]) -> str:
+def _use(opened_by: str, probable: bool, context: list[str]) -> str:
     """The calls that a reader may copy; a reward that sees context is shown a log that holds it."""
-    chance = "P(the user likes it)" if method.level == "prob" else "the sigmoid of the score: no probability"
+    chance = "P(the user likes it)" if probable else "the sigmoid of the score: no probability"
     if context:
         asked, what = (
             "log",
@@ -159,8 +170,9 @@ rm.uncertainty({asked})  # spread between members, in logits"""
 
 def _level(manifest: Mapping[str, Any], method: Method) -> str:
     metrics = manifest["metrics"]
+    by = ", by the fit" if "calibration" in manifest else ""
     if method.level == "prob":
-        told = f"* Estimated share of responses that users like: **{_percent(metrics['base_rate'])}**."
+        told = f"* Estimated share of responses that users like{by}: **{_percent(metrics['base_rate'])}**."
         bounds, interval = metrics.get("base_rate_bounds"), metrics.get("base_rate_interval")  # newer folders
         if interval is not None:
             low, high = map(_percent, interval)
@@ -174,7 +186,29 @@ def _level(manifest: Mapping[str, Any], method: Method) -> str:
                 "rows (gold) would settle it."
             )
         return told
-    return "* What share of responses users like is not told: scores order responses, and have no level of their own."
+    told = f"* What share of responses users like is not told{by}: scores order responses, and have no level"
+    return f"{told} of their own."
+
+
+def _calibration(manifest: Mapping[str, Any]) -> str:
+    """Which trusted rows made the probabilities what they are, and what that was worth on prompts held out."""
+    found = manifest.get("calibration")
+    if found is None:
+        return ""
+    told = (
+        f"* Calibrated on {found['rows']:,} trusted rows of {found['prompts']:,} prompts (`{found['gold']}` of "
+        f"{found['log']}):\n  P(liked) = sigmoid({_logit(manifest)}). It is {_percent(found['mean_gold']['value'])} on "
+        "average there, as the\n  labels are. Rewards and their order are those of the fit.\n"
+    )
+    after = found["after"]
+    if after is None:
+        return told + "  So few rows do not tell what that is worth on other prompts.\n"
+    before = "" if found["before"] is None else f", {_number(found['before']['brier']['value'])} before"
+    low, high = (_number(after["brier"][end]) for end in ("low", "high"))
+    return told + (
+        f"  Brier score there, of rows whose prompts were held out: **{_number(after['brier']['value'])}** [{low}, "
+        f"{high}]{before}.\n"
+    )
 
 
 _MEANT = {

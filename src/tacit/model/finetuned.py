@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ KIND = "finetuned"
 class FineTunedRewardModel(FittedScorer):
     """A backbone with a linear head, fine-tuned by `FeedbackRewardTrainer`.
 
-    A score is the raw logit of the checkpoint, the same in every stack; `level` makes it a probability.
+    A score is the raw logit of the checkpoint, the same in every stack; `logit` makes it that of a probability.
 
     Attributes:
         method: the estimator and its parameters.
@@ -100,7 +100,7 @@ class FineTunedRewardModel(FittedScorer):
 
     @property
     def level(self) -> float:
-        """What is added to a score before the sigmoid."""
+        """What is added to a score to make it the logit of the fit."""
         return float(self.info.get("level", 0.0))
 
     @property
@@ -125,6 +125,9 @@ class FineTunedRewardModel(FittedScorer):
         chat = self.classifier.chat
         texts = [chat.render([dict(turn) for turn in messages]) for messages in log.messages()]
         return np.ascontiguousarray(self._every_member().text_scores(texts, quiet=quiet).T)
+
+    def _stating(self, info: dict[str, Any]) -> Self:
+        return replace(self, info=info)
 
     @property
     def heads(self) -> tuple[Head, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -100,6 +100,9 @@ class RewardModel(FittedScorer):
     def views(self, log: FeedbackLog, *, store: EmbeddingStore | None = None, quiet: bool = True) -> Views:
         """What the heads see of a log; what sees context is left out where the log does not name that of the fit."""
         return self._views(self._inputs(log, store, quiet))
+
+    def _stating(self, info: dict[str, Any]) -> Self:
+        return replace(self, info=info)
 
     def view_scores(self, views: Views, rows: int) -> NDArray[np.float32]:
         """Logits of every member [M, N] on views of N rows."""

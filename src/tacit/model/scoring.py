@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -37,17 +37,42 @@ Pairs = Listed | Table
 A prompt is text or chat messages. An iterator of pairs is read to its end.
 """
 
+Score = TypeVar("Score", float, NDArray[np.float32], NDArray[np.float64])
+"""One score, or an array of them."""
+
 
 class Scorer(ABC):
     """A reward model: `RewardModel` on a frozen encoder, or `FineTunedRewardModel`. Open any with `tacit.load`."""
 
     @property
     def level(self) -> float:
-        """What is added to a score before the sigmoid that makes it a probability.
+        """What is added to a score to make it the logit that the fit estimated.
 
         A fine-tuned model keeps this constant out of its scores, because the heads of other stacks have no bias.
         """
         return 0.0
+
+    @property
+    def slope(self) -> float:
+        """What trusted rows made of a logit of the fit, with `shift`; see `logit`. 1 of a model as it was fitted."""
+        return 1.0
+
+    @property
+    def shift(self) -> float:
+        """What trusted rows added to the logit of the fit; 0 of a model as it was fitted."""
+        return 0.0
+
+    @property
+    def has_probability(self) -> bool:
+        """Whether the sigmoid of `logit` is P(the user likes the response), and no mere number from 0 to 1."""
+        return True
+
+    def logit(self, score: Score) -> Score:
+        """Logit of P(the user likes the response) from its score: slope · (score + level) + shift.
+
+        The one place where a reward becomes a probability: what scores, serves, exports and judges comes here.
+        """
+        return self.slope * (score + self.level) + self.shift
 
     @property
     def longest(self) -> int | None:
@@ -91,11 +116,11 @@ class Scorer(ABC):
     def probability(
         self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
     ) -> NDArray[np.float32]:
-        """P(the user likes the response) of each pair: the sigmoid of `score` + `level`.
+        """P(the user likes the response) of each pair: the sigmoid of the `logit` of its score.
 
-        Of a method whose declared `level` is not "prob" it orders as the score does, and is no probability.
+        Where not `has_probability`, it orders as the score does, and is no probability; `tacit.calibrate` makes it one.
         """
-        return sigmoid(self.score(pairs, store=store, quiet=quiet) + np.float32(self.level))
+        return sigmoid(self.logit(self.score(pairs, store=store, quiet=quiet)))
 
     def uncertainty(
         self, pairs: Pairs, *, store: EmbeddingStore | None = None, quiet: bool = True
@@ -110,7 +135,8 @@ class FittedScorer(Scorer):
 
     Attributes:
         method: the estimator and its parameters.
-        info: what its folder states: roles, log, training, metrics, identification, versions.
+        info: what its folder states: roles, log, training, metrics, identification, versions, and the calibration of
+            a model that `tacit.calibrate` made.
     """
 
     method: Method
@@ -121,6 +147,48 @@ class FittedScorer(Scorer):
         from tacit.model.export import export
 
         return export(self, out, **options)
+
+    @property
+    def calibration(self) -> Mapping[str, Any] | None:
+        """What `tacit.calibrate` states; None of a model as it was fitted."""
+        return self.info.get("calibration")
+
+    @property
+    def slope(self) -> float:
+        """See `Scorer`."""
+        return 1.0 if self.calibration is None else float(self.calibration["slope"])
+
+    @property
+    def shift(self) -> float:
+        """See `Scorer`."""
+        return 0.0 if self.calibration is None else float(self.calibration["shift"])
+
+    @property
+    def has_probability(self) -> bool:
+        """Whether its method estimates a probability, or trusted rows have made its scores one."""
+        return states_probability(self.method, self.info)
+
+    def with_calibration(self, calibration: Mapping[str, Any] | None) -> Self:
+        """The same model with this calibration in place of its own; None takes it away.
+
+        Args:
+            calibration: JSON-ready, with `slope` above 0 and `shift`, and whatever else `tacit.calibrate` states, which
+                the card tells.
+        """
+        info = {key: value for key, value in self.info.items() if key != "calibration"}
+        return self._stating(info if calibration is None else {**info, "calibration": dict(calibration)})
+
+    @abstractmethod
+    def _stating(self, info: dict[str, Any]) -> Self:
+        """The same model with another `info`."""
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder, whole or not at all.
+
+        Raises:
+            ConfigError: the folder already holds something.
+        """
 
     @property
     @abstractmethod
@@ -154,6 +222,11 @@ class FittedScorer(Scorer):
             mean over the members, [N] or [N, K], the reward's with its `level`: what `Method.log_likelihood` takes.
             Empty without `beside`.
         """
+
+
+def states_probability(method: Method, info: Mapping[str, Any]) -> bool:
+    """Whether a model of this method that states this has a probability: of the fit, or of a calibration."""
+    return method.level == "prob" or "calibration" in info
 
 
 def fitted_to(info: Mapping[str, Any]) -> str:

@@ -61,13 +61,11 @@ class Service:
 
     def chance(self, reward: float) -> float | None:
         """P(a user likes the response), or None of a model whose scores only order."""
-        method = getattr(self.scorer, "method", None)
-        return None if method is not None and method.level != "prob" else self.probability(reward)
+        return self.probability(reward) if self.scorer.has_probability else None
 
     def probability(self, reward: float) -> float:
-        """The sigmoid of reward + level: a number from 0 to 1, which is a probability where the model has a level."""
-        logit = np.float64(reward + self.scorer.level)
-        return float(np.exp(-np.logaddexp(0.0, -logit)))
+        """The sigmoid of the reward's logit: a number from 0 to 1, a probability where the model has one."""
+        return float(np.exp(-np.logaddexp(0.0, -self.scorer.logit(reward))))
 
     async def read(self, request: Request, shape: type[Model]) -> Model:
         """The body of a request, checked.

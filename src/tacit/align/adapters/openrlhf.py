@@ -44,7 +44,7 @@ def reward_func(
         guarded = _guarded()
         rewards_N = torch.tensor(guarded.rendered(queries), dtype=torch.float32)
         spread_N = torch.tensor(guarded.spread_N, dtype=torch.float32)
-        scores_N = torch.sigmoid(torch.tensor(guarded.mean_N, dtype=torch.float32) + guarded.scorer.level)
+        scores_N = torch.sigmoid(torch.tensor(guarded.scorer.logit(guarded.mean_N), dtype=torch.float32))
     return {
         "rewards": rewards_N,
         "scores": scores_N,

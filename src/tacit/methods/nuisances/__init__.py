@@ -5,7 +5,7 @@ numpy in, numbers out; each module stands alone. scikit-learn is imported where 
 
 from __future__ import annotations
 
-from tacit.methods.nuisances import calibration, class_prior, noise_rates, propensity
+from tacit.methods.nuisances import calibration, class_prior, noise_rates, propensity, trusted_map
 from tacit.methods.nuisances.calibration import Affine, Beta, CalibrationMap, Isotonic
 from tacit.methods.nuisances.cross_fitting import out_of_fold
 from tacit.methods.nuisances.estimate import Estimate, wilson
@@ -26,5 +26,6 @@ __all__ = [
     "noise_rates",
     "out_of_fold",
     "propensity",
+    "trusted_map",
     "wilson",
 ]

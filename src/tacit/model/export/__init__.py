@@ -45,10 +45,13 @@ class Exported:
     Attributes:
         folder: where.
         how: `fine-tuned`, `exact` (a linear head on a frozen decoder) or `distilled`.
-        level: added to a score before the sigmoid.
+        level: added to a score to make it the logit of the fit.
         compared: scores of the folder, loaded again, beside the model's.
         loss: what distilling cost; None otherwise.
         cautions: what `tacit doctor` says of the tokenizer as its authors made it.
+        chance: how a score becomes P(liked), by the names of `level`, `slope` and `shift`; None of scores that order.
+        slope: what trusted rows made of that logit, see `Scorer.logit`; 1 of a model that is not calibrated.
+        shift: likewise; 0 of a model that is not calibrated.
     """
 
     folder: Path
@@ -57,6 +60,9 @@ class Exported:
     compared: Compared
     loss: Loss | None
     cautions: list[Finding]
+    chance: str | None = "sigmoid(score + level)"
+    slope: float = 1.0
+    shift: float = 0.0
 
 
 def export(
@@ -135,7 +141,26 @@ def export(
         compared = compare(temporary, few.messages(), expected_N, tolerance, size)
         cautions = judge(temporary)
         write_json(temporary / SIDE, _side(model, how, level, compared, loss))
-    return Exported(folder, how, level, compared, loss, cautions)
+    return Exported(
+        folder,
+        how,
+        level,
+        compared,
+        loss,
+        cautions,
+        chance=_chance(model),
+        slope=model.slope,
+        shift=model.shift,
+    )
+
+
+def _chance(model: FineTunedRewardModel | RewardModel) -> str | None:
+    """The formula of `Scorer.logit`, for other stacks."""
+    if not model.has_probability:
+        return None
+    return (
+        "sigmoid(score + level)" if model.calibration is None else "sigmoid(slope * (score + level) + shift)"
+    )
 
 
 def _decoder(model: RewardModel) -> TransformerEncoder:
@@ -196,7 +221,8 @@ def _side(model: Any, how: str, level: float, compared: Compared, loss: Loss | N
         "format": 1,
         "how": how,
         "level": level,
-        "probability": "sigmoid(score + level)",
+        **({} if model.calibration is None else {"slope": model.slope, "shift": model.shift}),
+        "probability": _chance(model),
         "method": {
             "key": model.method.key,
             "parameters": model.method.parameters(),
