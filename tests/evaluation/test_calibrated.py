@@ -140,3 +140,10 @@ def test_beside_the_model_it_was_made_from_it_gains_what_its_probabilities_gain(
     ]
     gain = found.differences()["naive (old)"]
     assert gain["brier"].high < 0 and gain["auroc"].value == 0
+
+
+def test_rows_that_all_calibrated_it_and_were_partly_of_the_fit_are_in_sample(rm: RewardModel) -> None:
+    old, new = TABLE, other(1)
+    log = log_of({name: old[name][:60] + new[name][:60] for name in old}, gold="gold")
+    assert last(evaluate_model(rm, log)).protocol == "partly in-sample"
+    assert last(evaluate_model(calibrated(rm, log), log)).protocol == "in-sample"
