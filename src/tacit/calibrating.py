@@ -109,11 +109,11 @@ def calibrate(
         >>> from tacit.worlds import demo_world
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
         >>> rm = tacit.fit(demo_world(seeds=1, limit=24).log, encoder="hashing:32", config=knobs)
-        >>> audit = {"prompt": [f"question {i}" for i in range(12)], "response": ["Yes."] * 12, "liked": [1, 0, 1] * 4}
+        >>> audit = {"prompt": [f"question {i}" for i in range(12)], "response": ["Yes."] * 12, "liked": [0, 0, 1] * 4}
         >>> audited = tacit.FeedbackLog.from_columns(audit, Roles(gold="liked"))
         >>> again = tacit.calibrate(rm, audited)
         >>> bool((again.score(audited) == rm.score(audited)).all()), round(float(again.probability(audited).mean()), 3)
-        (True, 0.667)
+        (True, 0.333)
     """
     rows = _slice(rm, log, store, quiet)
     found = _fitted(rows)

@@ -127,6 +127,7 @@ def test_a_place_that_is_taken_is_refused_before_anything_is_scored(
     shutil.copytree(here / "rm", here / "week")
     refused(tacit("calibrate", "rm", *CALIBRATE[:-1], "week"), "week already holds another model")
     assert (here / "rm" / "tacit.json").read_bytes() == kept
+    refused(tacit("calibrate", "rm", *CALIBRATE[:-1], "audited.jsonl/rm"), "is a file, expected a folder")
     (here / "logs").mkdir()
     shutil.move(here / "audited.jsonl", here / "logs")
     refused(tacit("calibrate", "rm", "logs", *CALIBRATE[1:-1], "logs/rm"), "lies where the input is read")

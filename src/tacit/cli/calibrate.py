@@ -41,11 +41,12 @@ def calibrate(
     """Set a model's probabilities right by audited answers; rewards and their order stay as they are."""
     from tacit.calibrating import calibrate as calibrated
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log, refuse_where_read
+    from tacit.cli.options import open_store, read_log, refuse_unwritable, refuse_where_read
     from tacit.model import load_model
     from tacit.model.folder import MANIFEST, refuse_occupied
 
     _refuse_itself(model, out)
+    refuse_unwritable(out)
     refuse_occupied(out)
     refuse_where_read(out, path, within=MANIFEST)
     rm = load_model(model)
