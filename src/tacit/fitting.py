@@ -23,6 +23,7 @@ from tacit.features import ContextCodec, EmbeddingStore, context_varies, resolve
 from tacit.files import sha256_json
 from tacit.methods import Method, Observations, refuse_unread_gold, refuse_unread_misclick
 from tacit.methods.columns import nuisance_columns
+from tacit.methods.level import PART
 from tacit.model import Inputs, PropensityFeatures, RewardFeatures, RewardModel, Scalings, log_inputs
 from tacit.model.description import (
     describe_identification,
@@ -32,6 +33,7 @@ from tacit.model.description import (
     identification_warnings,
     nuisance_views,
 )
+from tacit.model.links import links_warning, log_links
 from tacit.progress import progress
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.choose import resolve_method
@@ -212,6 +214,9 @@ def fit(
     prepared = prepare(log, encoder, store=store, quiet=quiet)
     prepared = replace(prepared, observations=prepared.observations.with_columns(**columns))
     views = prepared.scalings.views(prepared.inputs, propensity_features, reward_features)
+    links = log_links(chosen, log, views, prepared.inputs)
+    for text in (unlinked := links_warning(links, log.context_columns())):
+        warnings.warn(text, IdentificationWarning, stacklevel=2)
     who = roster(holdout_groups(log), config.members, config.seed)
     fingerprint = fit_fingerprint(
         log, chosen, prepared.encoder, propensity_features, config, columns, reward_features
@@ -224,6 +229,9 @@ def fit(
         )
     ensemble = ensembles[0]
     _tell_of_the_limit(log, ensemble, config)
+    told = prepared.observations  # what is stated is stated of the parts that one signal leaves apart
+    if links is not None and unlinked:
+        told = told.with_columns(**{PART: torch.from_numpy(links.part_N)})
     info = {
         "roles": log.roles.to_json(),
         "log": describe_log(log),
@@ -233,11 +241,13 @@ def fit(
             chosen,
             ensemble,
             views,
-            prepared.observations,
-            held_out=held_out(chosen, views, prepared.observations, who, ensemble, range(config.members)),
+            told,
+            held_out=held_out(chosen, views, told, who, ensemble, range(config.members)),
             exclusion=propensity_features == "context" and context_varies(log.context_columns()),
         ),
-        "identification": describe_identification(chosen, prepared.observations, ensemble.layouts, warned),
+        "identification": describe_identification(
+            chosen, prepared.observations, ensemble.layouts, warned + unlinked, links
+        ),
         "nuisance_views": nuisance_views(chosen, prepared.observations),
         "estimated": {
             name: {"mean": mean, "low": low, "high": high}

@@ -29,6 +29,19 @@ def test_within_the_bounds_the_clicks_are_the_same_and_beyond_them_nobody_could_
     assert float((ACT / (low / share * 0.99)).max()) > 1 and float((high / share * 1.01 * LIKE).max()) > 1
 
 
+def test_parts_that_no_context_links_have_a_factor_each_and_every_such_pair_gives_the_same_clicks() -> None:
+    like_N, act_N = every_row(LIKE, ACT)
+    other_like_N, other_act_N = every_row(LIKE[:2] / 2, ACT / 2)
+    both = torch.cat([like_N, other_like_N]), torch.cat([act_N, other_act_N])
+    part_N = torch.tensor([4] * len(like_N) + [1] * len(other_like_N))
+    share = len(like_N) / len(part_N)
+    ends = level_bounds(like_N, act_N), level_bounds(other_like_N, other_act_N)
+    apart = [share * one + (1 - share) * other for one, other in zip(*ends, strict=True)]
+    assert level_bounds(*both, part_N) == pytest.approx(apart, abs=2e-6)
+    low, high = level_bounds(*both)  # one factor for both: 0.7 to 1/0.8
+    assert apart[0] < low - 0.01 and high + 0.01 < apart[1]
+
+
 def test_one_row_in_a_hundred_does_not_close_the_bounds() -> None:
     like_N, act_N = torch.full((1000,), 0.5), torch.full((1000,), 0.5)
     like_N[:10], act_N[10:20] = 0.999, 0.999

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from tacit.data import FeedbackLog
 from tacit.features import idle_columns
+from tacit.features.links import Links
 from tacit.methods import Method, Observations, identifiability_rank, open_level
 from tacit.methods.latent_ml import telling
 from tacit.methods.level import is_liking_times_acting
 from tacit.methods.nuisances.propensity import diagnose
 from tacit.model.inputs import PropensityFeatures
+from tacit.model.links import between_parts, links_to_json
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
 from tacit.training.profile import LevelProfile, level_profile
@@ -283,9 +285,16 @@ def _strata_kappa(method: Method, logits: Mapping[str, Tensor], obs: Observation
 
 
 def describe_identification(
-    method: Method, obs: Observations, heads: Collection[str], warned: Sequence[str]
+    method: Method,
+    obs: Observations,
+    heads: Collection[str],
+    warned: Sequence[str],
+    links: Links | None = None,
 ) -> dict[str, Any]:
-    """What the method assumes, what stays open, and what the signals alone would identify without context."""
+    """What the method assumes, what stays open, and what the signals alone would identify without context.
+
+    `linked` is None where it is not context that tells, or nobody has looked (see `tacit.model.links.log_links`).
+    """
     rank = None
     if 0 < obs.n_signals <= _LARGEST_RANKED:
         told = [obs.polarity[k] for k in telling(obs)]
@@ -297,12 +306,13 @@ def describe_identification(
         }
     return {
         "assumes": method.assumes,
-        "not_identified": method.open_questions(obs),
+        "not_identified": method.open_questions(obs) + between_parts(links),
         "citation": method.citation,
         "level": method.level,
         "models_signals": models_signals(method, obs),
         "warnings": list(warned),
         "rank_without_context": rank,
+        "linked": links_to_json(links),
     }
 
 
