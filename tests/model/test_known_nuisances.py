@@ -27,7 +27,7 @@ def rated() -> FeedbackLog:
         "response": ["certainly, sorted(xs)" if liked else "this is not possible" for liked in good],
         "rating": [None if dice.random() < 0.5 else int(liked ^ (dice.random() < 0.1)) for liked in good],
     }
-    return FeedbackLog.from_columns(columns, Roles(signals=(Signal("rating"),)))
+    return FeedbackLog.from_columns(columns, Roles(signals=(Signal("rating", kind="explicit"),)))
 
 
 def fitted(**nuisances: object) -> RewardModel:
