@@ -35,7 +35,7 @@ def epoch_seconds(raw: RawTable, name: str) -> npt.NDArray[np.float64]:
             return np.asarray(micros, dtype=np.float64) / 1e6
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             return _scaled(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-    values = [_seconds(value) for value in raw.values(name)]
+    values = [seconds_of(value) for value in raw.values(name)]
     bad = next((i for i, value in enumerate(values) if value is None), None)
     if bad is not None:
         raise DataError(
@@ -70,8 +70,13 @@ def _scaled(values_N: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values_N
 
 
-def _seconds(value: Any) -> float | None:
-    """Seconds, NaN of nothing, None of what is no time."""
+def seconds_of(value: Any) -> float | None:
+    """One time in seconds (of a number as it stands): NaN of nothing, None of what is no time.
+
+    Example:
+        >>> seconds_of("1970-01-01 00:01:00"), seconds_of("1970-01-01T01:00:00+01:00"), seconds_of("soon")
+        (60.0, 0.0, None)
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
         return math.nan
     try:

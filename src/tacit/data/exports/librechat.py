@@ -7,16 +7,18 @@ with the messages of one conversation in `messages` or `messagesTree`, in a row 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
 
 from tacit.data.exports.chats import SIGNALS, Chat, Said, table_of
 from tacit.data.messages import Fault, read_messages
 from tacit.data.raw import RawTable
 from tacit.data.roles import Roles
+from tacit.data.times import seconds_of
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"  # the parent of a first message
 _RATINGS = {"thumbsUp": 1.0, "thumbsDown": -1.0}
@@ -194,24 +196,13 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
 def _seconds(value: Any) -> float | None:
     """A time since 1970 in seconds, from text, a date, or what MongoDB's tools write for one: milliseconds or text."""
     if isinstance(value, dict) and "$date" in value:
-        value = value["$date"]
-        if isinstance(value, dict):
-            value = value.get("$numberLong")
-        milliseconds = _number(value)
-        if milliseconds is not None:
-            return milliseconds / 1000
-    try:
-        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+        inner = value["$date"]
+        value = inner.get("$numberLong") if isinstance(inner, dict) else inner
+        scale = 1 if isinstance(value, str) and not value.isdigit() else 1000
+    else:
+        scale = 1
+    found = seconds_of(value) if isinstance(value, str | int | float | date) else None
+    return None if found is None or not math.isfinite(found) else found / scale
 
 
 def _text(value: Any) -> str | None:
