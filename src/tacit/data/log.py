@@ -100,9 +100,10 @@ class FeedbackLog:
             prompt_id, rank, user_id, session_id, timestamp, policy: see `Roles`.
             source: "plain", or a format or set that `tacit.data.published` knows: "kto", "oasst1",
                 "realhumaneval", "helpsteer", "ultrafeedback", "ultrafeedback_binarised", "saferlhf",
-                "saferlhf_published" (gold 1 = harmful; never found by itself), "truthfulqa". "auto"
-                recognises these by their columns, unless `prompt` or `response` is given, and logs what it
-                decided.
+                "saferlhf_published" (gold 1 = harmful; never found by itself), "truthfulqa"; or an export that
+                `tacit.data.exports` knows: "openwebui", "openwebui_feedback", "langfuse", "langsmith", "phoenix".
+                "auto" recognises these by their columns, unless `prompt` or `response` is given, and logs what
+                it decided.
             max_bad: refuse the log when more rows than this have to be quarantined.
             like: roles of another log (a fit's) for what is not named here: its signals and context, and where this
                 log has their columns its texts, ids and policy. A signal given by its bare name is the one of `like`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.data.exports import openwebui
+from tacit.data.exports import langfuse, langsmith, openwebui, phoenix
 from tacit.data.source import Source
 
 SOURCES = {
@@ -13,6 +13,9 @@ SOURCES = {
         openwebui.load_feedback,
         openwebui.SIGNALS,
     ),
+    "langfuse": Source("Langfuse traces and scores", langfuse.detect, langfuse.load),
+    "langsmith": Source("LangSmith runs and feedback", langsmith.detect, langsmith.load),
+    "phoenix": Source("Phoenix spans and annotations", phoenix.detect, phoenix.load),
 }
 
 __all__ = ["SOURCES"]
