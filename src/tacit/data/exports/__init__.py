@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.data.exports import fastchat, librechat, openwebui
+from tacit.data.exports import fastchat, langfuse, langsmith, librechat, openwebui, phoenix
 from tacit.data.source import Source
 
 SOURCES = {
@@ -23,6 +23,9 @@ SOURCES = {
         librechat.SIGNALS,
     ),
     "fastchat": Source("FastChat log", fastchat.detect, fastchat.load, fastchat.SIGNALS, fastchat.confirm),
+    "langfuse": Source("Langfuse traces and scores", langfuse.detect, langfuse.load),
+    "langsmith": Source("LangSmith runs and feedback", langsmith.detect, langsmith.load),
+    "phoenix": Source("Phoenix spans and annotations", phoenix.detect, phoenix.load),
 }
 
 __all__ = ["SOURCES"]
