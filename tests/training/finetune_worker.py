@@ -115,3 +115,7 @@ if __name__ == "__main__":
         print(os.environ["RANK"], job, "done", flush=True)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    sys.stdout.flush()
+    os._exit(
+        0
+    )  # on a busy machine threads of torch's own are still ending, and the interpreter would abort on them

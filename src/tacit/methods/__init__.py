@@ -276,6 +276,14 @@ def refuse_unread_misclick(method: Method, obs: Observations) -> None:
 
     Raises:
         ConfigError: it would; the message names the methods that read it.
+
+    Example:
+        >>> import torch
+        >>> clicks = observations(torch.tensor([1.0, 0.0]), misclick=[0.02])
+        >>> refuse_unread_misclick(get("latent_ml"), clicks)
+        >>> refuse_unread_misclick(get("implicit_rm"), clicks)
+        Traceback (most recent call last):
+        tacit.errors.ConfigError: implicit_rm does not read the misclick rate 0.02 of signal 0, which would change ...
     """
     k = next((k for k, rate in enumerate(obs.misclick) if rate), None)
     if k is not None and not method.reads_misclicks:
