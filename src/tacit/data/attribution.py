@@ -21,6 +21,8 @@ from tacit.data.readers import open_raw
 from tacit.data.times import epoch_seconds
 from tacit.errors import ConfigError, DataError
 
+Floats = npt.NDArray[np.float64]
+
 _MOST_EVENTS = 20  # kinds that become columns unasked
 
 
@@ -99,57 +101,72 @@ def attribute(
         raise ConfigError(f"window is {window}, expected seconds above 0, or None")
     names = names or Names()
     rows, acts = open_raw(shown), open_raw(events)
-    timed = window is not None
-    need_columns(rows, [(names.id, "id"), *([(names.shown_at, "shown-at")] if timed else [])], by_option=True)
-    wanted = [(names.id, "id"), (names.event, "event"), *([(names.at, "at")] if timed else [])]
-    need_columns(acts, wanted, by_option=True)
+    _need(rows, acts, names, timed=window is not None)
     kinds = _kinds(acts, names.event, signals)
     _refuse_taken(rows, kinds)
-    times = _times(rows, acts, names, needed=timed)
-    end = max((float(np.nanmax(t)) for t in times or () if np.isfinite(t).any()), default=0.0)
+    times = _times(rows, acts, names, needed=window is not None)
     rows, known, kept_N = _once(rows, names.id)
-    times = None if times is None else (times[0][kept_N], times[1])
-    row_E = _positions(acts, names.id, known)
-    kind_E = (
-        pc.index_in(_text(acts, names.event), value_set=pa.array(kinds, pa.string()))
-        .fill_null(-1)
-        .to_numpy(zero_copy_only=False)
+    row_E = _positions(_text(acts, names.id), known)
+    kind_E = _positions(_text(acts, names.event), pa.array(kinds, pa.string()))
+    after_E = np.full(len(acts), np.nan)
+    if times is not None:
+        placed_E = row_E >= 0
+        after_E[placed_E] = times[1][placed_E] - times[0][kept_N][row_E[placed_E]]
+    untimed_E = (
+        np.isnan(times[1]) if times is not None and window is not None else np.zeros(len(acts), dtype=bool)
     )
-    acts, counts_E, after_E = _countable(acts, row_E, kind_E, times)
-    late_E = counts_E & (after_E > window) if window is not None else np.zeros(len(acts), dtype=bool)
-    counts_E &= ~late_E
-    columns, told = {}, {}
-    for k, kind in enumerate(kinds):
-        mine_E = counts_E & (kind_E == k)
-        fired_N = np.zeros(len(rows), dtype=np.int8)
-        fired_N[row_E[mine_E]] = 1
-        columns[kind] = fired_N
-        told[kind] = {"events": int(mine_E.sum()), **_delays(after_E[mine_E])}
-    final_N = np.ones(len(rows), dtype=bool)
+    bad = {
+        "names no response that was shown": row_E < 0,
+        "comes before the response was shown": after_E < 0,
+        f"{names.at} is null": (row_E >= 0) & untimed_E,
+    }
+    counts_E = (kind_E >= 0) & ~np.logical_or.reduce(list(bad.values()))
+    acts = acts.with_bad(
+        {why: np.flatnonzero(found & (kind_E >= 0)) for why, found in bad.items() if found.any()}
+    )
+    late_E = counts_E & (after_E > (np.inf if window is None else window))
+    fired_KN = np.zeros((len(kinds), len(rows)), dtype=np.int8)
+    fired_KN[kind_E[counts_E & ~late_E], row_E[counts_E & ~late_E]] = 1
     if window is not None and times is not None:
-        unknown_N, final_N = np.isnan(times[0]), times[0] + window <= end
-        reasons = {
-            f"{names.shown_at} is null": unknown_N,
-            "its window has not passed yet": ~final_N & ~unknown_N,
-        }
-        rows = rows.keep(final_N, reasons)
+        rows, final_N = _final(rows, times[0][kept_N], names.shown_at, _end(times) - window)
+        fired_KN = fired_KN[:, final_N]
     if not len(rows):
         raise DataError(
-            f"{rows.name}: no response is left ({rows.quarantine.describe() or 'the table is empty'}); give a shorter "
-            "window, or more of the log"
+            f"{rows.name}: no response is left ({rows.quarantine.describe()}); give a shorter window, or more of the "
+            "log"
         )
-    table = rows.table
-    for kind, fired_N in columns.items():
-        kept_n = fired_N[final_N]
-        told[kind]["rows"] = int(kept_n.sum())
-        table = table.append_column(kind, pa.array(kept_n))
-    late = {kind: int((late_E & (kind_E == k)).sum()) for k, kind in enumerate(kinds)}
+    table, told, late = rows.table, {}, {}
+    for k, kind in enumerate(kinds):
+        mine_E = counts_E & ~late_E & (kind_E == k)
+        table = table.append_column(kind, pa.array(fired_KN[k]))
+        told[kind] = {"events": int(mine_E.sum()), "rows": int(fired_KN[k].sum()), **_delays(after_E[mine_E])}
+        late[kind] = int((late_E & (kind_E == k)).sum())
     return Attributed(replace(rows, table=table), told, late, acts.quarantine)
 
 
-def _times(
-    rows: RawTable, acts: RawTable, names: Names, *, needed: bool
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+def _need(rows: RawTable, acts: RawTable, names: Names, *, timed: bool) -> None:
+    """Refuse tables that lack a column."""
+    need_columns(rows, [(names.id, "id"), *[(names.shown_at, "shown-at")] * timed], by_option=True)
+    need_columns(
+        acts, [(names.id, "id"), (names.event, "event"), *[(names.at, "at")] * timed], by_option=True
+    )
+
+
+def _end(times: tuple[Floats, Floats]) -> float:
+    """The latest time in either table."""
+    return max((float(np.nanmax(times_n)) for times_n in times if np.isfinite(times_n).any()), default=0.0)
+
+
+def _final(
+    rows: RawTable, shown_at_N: Floats, name: str, last: float
+) -> tuple[RawTable, npt.NDArray[np.bool_]]:
+    """Responses that were shown early enough for their window to have passed, and which rows these are."""
+    unknown_N, final_N = np.isnan(shown_at_N), shown_at_N <= last
+    reasons = {f"{name} is null": unknown_N, "its window has not passed yet": ~final_N & ~unknown_N}
+    return rows.keep(final_N, reasons), final_N
+
+
+def _times(rows: RawTable, acts: RawTable, names: Names, *, needed: bool) -> tuple[Floats, Floats] | None:
     """When responses were shown and events came; None where that is not told and not needed."""
     if names.shown_at not in rows.columns or names.at not in acts.columns:
         return None
@@ -173,33 +190,13 @@ def _once(raw: RawTable, name: str) -> tuple[RawTable, Any, npt.NDArray[np.bool_
     return raw.keep(kept_N, reasons), ids.filter(pa.array(kept_N)), kept_N
 
 
-def _positions(acts: RawTable, name: str, known: Any) -> npt.NDArray[np.int64]:
-    """Row of the response that each event names, -1 of none."""
-    found = pc.index_in(_text(acts, name), value_set=known, skip_nulls=True)
+def _positions(values: Any, among: Any) -> npt.NDArray[np.int64]:
+    """Where each value stands in another column, -1 if nowhere."""
+    found = pc.index_in(values, value_set=among, skip_nulls=True)
     return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _countable(
-    acts: RawTable,
-    row_E: npt.NDArray[np.int64],
-    kind_E: npt.NDArray[np.int64],
-    times: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None,
-) -> tuple[RawTable, npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """Events with a response, and not before it; with the seconds after it, NaN where a time is missing."""
-    wanted_E, placed_E = kind_E >= 0, row_E >= 0
-    after_E = np.full(len(row_E), np.nan)
-    if times is not None:
-        after_E[placed_E] = times[1][placed_E] - times[0][row_E[placed_E]]
-    early_E = after_E < 0
-    bad = {
-        "names no response that was shown": wanted_E & ~placed_E,
-        "comes before the response was shown": wanted_E & early_E,
-    }
-    told = acts.with_bad({reason: np.flatnonzero(mask) for reason, mask in bad.items() if mask.any()})
-    return told, wanted_E & placed_E & ~early_E, after_E
-
-
-def _delays(after_n: npt.NDArray[np.float64]) -> dict[str, float]:
+def _delays(after_n: Floats) -> dict[str, float]:
     known = after_n[np.isfinite(after_n)]
     half, most = np.quantile(known, [0.5, 0.95]).tolist() if len(known) else (float("nan"),) * 2
     return {"half_within": half, "most_within": most}
