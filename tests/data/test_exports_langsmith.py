@@ -156,6 +156,15 @@ def test_where_feedback_names_runs_within_those_are_the_responses(tmp_path: Path
     assert log.column("response") == ["Answer 1llm.", "Answer 2llm."] and log.column("thumb") == [1, 0]
 
 
+def test_runs_need_not_name_a_trace_and_may_have_metadata_of_their_own(tmp_path: Path) -> None:
+    runs = [
+        run(n, trace_id=None, extra=None, metadata={"user_id": f"u{n}", "thread_id": "c2"}) for n in (1, 2)
+    ]
+    log = FeedbackLog.read(export(tmp_path, runs, [feedback(1, 1, trace_id=None)]))
+    assert log.column("trace_id") == ["r1", "r2"] and log.column("thumb") == [1, 0]
+    assert log.column("user_id") == ["u1", "u2"] and log.column("session_id") == ["c2", "c2"]
+
+
 def test_feedback_need_not_name_the_trace(tmp_path: Path) -> None:
     log = FeedbackLog.read(export(tmp_path, [run(1)], [feedback(1, 1, trace_id=None)]))
     assert log.column("thumb") == [1]
@@ -203,5 +212,6 @@ def test_each_table_is_recognised_by_itself() -> None:
 
 
 def test_rows_of_no_table_are_quarantined(tmp_path: Path) -> None:
-    told = FeedbackLog.read(export(tmp_path, [run(1), {"id": "x"}, {"name": "y"}])).quarantine.describe()
-    assert "is neither a run nor feedback (2;" in told
+    rows = [run(1), {"id": "x"}, {"name": "y"}, run(2, id=None), run(3, id=[1])]
+    told = FeedbackLog.read(export(tmp_path, rows)).quarantine.describe()
+    assert "is neither a run nor feedback (4;" in told

@@ -177,6 +177,35 @@ def test_a_label_counts_where_there_is_no_score(tmp_path: Path) -> None:
     assert "annotations: has no value (1;" in log.quarantine.describe()
 
 
+@pytest.mark.parametrize("form", ["score", "label", "result.score", "result.label"])
+def test_scores_and_labels_are_read_from_columns_of_their_own(tmp_path: Path, form: str) -> None:
+    words = ("up", "down") if form.endswith("label") else (1, 0)
+    said = [
+        {key: value for key, value in annotation(n, 1).items() if key != "result"} | {form: word}
+        for n, word in enumerate(words, 1)
+    ]
+    log = FeedbackLog.read(export(tmp_path, [span(1), span(2)], said))
+    assert log.column("thumb_up") == [1, 0] and log.column("thumb_down") == [0, 1]
+    assert log.column("timestamp") == [f"2026-01-0{n}T10:00:00+00:00" for n in (1, 2)]
+
+
+@pytest.mark.parametrize("clock", ["updated_at", "created_at"])
+def test_the_annotation_last_changed_counts(tmp_path: Path, clock: str) -> None:
+    none = {"updated_at": None, "created_at": None}
+    said = [
+        annotation(1, 1) | none | {clock: "2026-02-02T00:00:00Z"},
+        annotation(1, 0) | none | {clock: "2026-02-01T00:00:00Z"},
+    ]
+    assert FeedbackLog.read(export(tmp_path, [span(1)], said)).column("thumb") == [1]
+
+
+def test_a_trace_whose_top_tells_nothing_has_its_one_call_of_a_model(tmp_path: Path) -> None:
+    spans = [span(1, attributes={}), span(1, "llm"), span(1, "tool", span_kind="TOOL")]
+    assert FeedbackLog.read(export(tmp_path, spans, [annotation(1, 1)])).column("response") == [
+        "Answer 1llm."
+    ]
+
+
 def test_annotations_of_traces_are_read_and_those_of_documents_are_not(tmp_path: Path) -> None:
     said = [
         {key: value for key, value in annotation(1, 1).items() if key != "span_id"} | {"trace_id": "t1"},
@@ -243,12 +272,13 @@ def test_attributes_that_contradict_each_other_or_have_no_end_are_no_error(tmp_p
     odd = [
         {"input": "x", "input.value": "y", "output.value": "z"},
         {"0": "x"},
+        {"llm.model_name": "m", "llm": "x"},
         {"²": "x"},
     ]
     text = json.dumps({"input.value": "Hi", "output.value": "Hello!", "deep": deep})
     spans = [span(n, attributes=told) for n, told in enumerate([text, "{", *odd], 1)]
     log = FeedbackLog.read(export(tmp_path, spans))
-    assert log.column("response") == ["Hello!"] and log.quarantine.total == 4
+    assert log.column("response") == ["Hello!"] and log.quarantine.total == 5
 
 
 def test_each_table_is_recognised_by_itself() -> None:

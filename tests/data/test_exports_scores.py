@@ -117,6 +117,18 @@ def test_the_last_score_of_a_name_on_a_response_counts_by_its_time() -> None:
     assert columns_of(found, 2, set()).values == {"thumb_up": [0, 1], "thumb_down": [1, 0]}
 
 
+@pytest.mark.parametrize(
+    ("names", "polarity"),
+    [
+        ("copied clicked shared saved downloaded", 1),
+        ("down downvote downvoted dislike disliked flagged reported regenerated retried", -1),
+    ],
+)
+def test_each_thing_that_users_do_speaks_for_a_response_or_against_it(names: str, polarity: int) -> None:
+    for name in names.split():
+        assert signals(read(name, 1, 0)) == {name: (polarity, [1, 0, 0])}
+
+
 def test_no_score_takes_the_name_of_another_column() -> None:
     columns = read("name", 1, taken=("name", "name_score"))
     assert list(columns.values) == ["name_score_score"]

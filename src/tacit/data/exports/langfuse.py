@@ -107,8 +107,7 @@ def _take_score(export: Export, row: int, record: dict[str, Any], trace: str | N
         export,
         Score(
             row=row,
-            trace=name_of(first({"of": first(record, *_TRACE) or whole or first(subject, *_TRACE)}, "of"))
-            or trace,
+            trace=name_of(first(record, *_TRACE) or whole or first(subject, *_TRACE)) or trace,
             span=name_of(first(record, "observation_id", "observationId") or step),
             name=name_of(name) or "",
             value=_value(record),

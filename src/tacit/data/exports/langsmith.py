@@ -23,7 +23,6 @@ _READ = (
         "id",
         "trace_id",
         "parent_run_id",
-        "is_root",
         "name",
         "run_type",
         "inputs",
@@ -66,13 +65,13 @@ def _take_run(export: Export, row: int, record: dict[str, Any]) -> None:
     trace = name_of(first(record, "trace_id")) or own
     extra = members(record.get("extra"))
     metadata = members(first(record, "metadata")) or members(extra.get("metadata"))
-    root = own == trace or str(record.get("is_root")).lower() == "true"
     export.spans.append(
         Span(
             row=row,
             id=own,
             trace=trace,
-            parent=None if root else name_of(first(record, "parent_run_id")) or trace,
+            # A bulk export names no parents.
+            parent=None if own == trace else name_of(first(record, "parent_run_id")) or trace,
             name=name_of(first(record, "name")),
             kind=name_of(first(record, "run_type")),
             input=record.get("inputs"),
