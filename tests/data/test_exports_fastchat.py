@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made_exports
 import pytest
 
 from tacit import FeedbackLog
@@ -300,13 +302,7 @@ def test_other_logs_with_such_columns_are_not_taken_for_one(tmp_path: Path) -> N
 ODD = [None, True, 0, -1.5, "", "x", [], [None], [[]], {}, {"a": 1}, 10**400, float("nan")]
 
 
-def broken(value: Any, chance: float, rng: random.Random) -> Any:
-    """The value with parts of it lost or replaced by what does not belong there, at every level."""
-    if rng.random() < chance:
-        return rng.choice(ODD)
-    if isinstance(value, dict):
-        return {key: broken(one, chance, rng) for key, one in value.items() if rng.random() >= chance / 2}
-    return [broken(one, chance, rng) for one in value] if isinstance(value, list) else value
+broken = partial(made_exports.broken, odd=ODD)
 
 
 @pytest.mark.parametrize("seed", range(40))

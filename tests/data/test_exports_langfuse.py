@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from made_exports import by_trace
 
 from tacit import FeedbackLog
 from tacit.data.exports import SOURCES, langfuse
@@ -103,10 +104,6 @@ def export(folder: Path, write: Callable[[Path, list[Row]], None] = as_jsonl, **
         (folder / name).mkdir(parents=True, exist_ok=True)
         write(folder / name / "2026-01-09T00-00-00", rows)
     return folder
-
-
-def by_trace(log: FeedbackLog, column: str) -> dict[str, Any]:
-    return dict(zip(log.column("trace_id"), log.column(column), strict=True))
 
 
 @pytest.mark.parametrize("write", [as_jsonl, as_json, as_csv, as_parquet])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made_exports
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from made_exports import by_trace
 
 from tacit import FeedbackLog
 from tacit.data.exports import langsmith
@@ -77,15 +80,7 @@ def as_bulk_export(path: Path, rows: list[Row]) -> None:
     pyarrow.parquet.write_table(pa.Table.from_pylist(made), path.with_suffix(".parquet"))
 
 
-def export(folder: Path, *tables: list[Row], write: Callable[[Path, list[Row]], None] = as_json) -> Path:
-    folder.mkdir(exist_ok=True)
-    for number, rows in enumerate(tables):
-        write(folder / f"{number}", rows)
-    return folder
-
-
-def by_trace(log: FeedbackLog, column: str) -> dict[str, Any]:
-    return dict(zip(log.column("trace_id"), log.column(column), strict=True))
+export = partial(made_exports.export, write=as_json)
 
 
 @pytest.mark.parametrize("write", [as_json, as_frame, as_bulk_export])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made_exports
 import pandas as pd
 import pytest
+from made_exports import by_trace
 
 from tacit import FeedbackLog
 from tacit.data.exports import phoenix
@@ -73,15 +76,7 @@ def as_parquet(path: Path, rows: list[Row]) -> None:
     frame(rows).to_parquet(path.with_suffix(".parquet"), index=False)
 
 
-def export(folder: Path, *tables: list[Row], write: Callable[[Path, list[Row]], None] = as_lists) -> Path:
-    folder.mkdir(exist_ok=True)
-    for number, rows in enumerate(tables):
-        write(folder / f"{number}", rows)
-    return folder
-
-
-def by_trace(log: FeedbackLog, column: str) -> dict[str, Any]:
-    return dict(zip(log.column("trace_id"), log.column(column), strict=True))
+export = partial(made_exports.export, write=as_lists)
 
 
 @pytest.mark.parametrize("write", [as_lists, as_csv, as_parquet])

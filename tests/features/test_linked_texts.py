@@ -22,8 +22,8 @@ def links(text_N: NDArray[np.int64], *context: NDArray[np.float64], seen: object
     return find_links(hot(text_N), np.concatenate(context, axis=1), np.arange(len(text_N)), seen_N)
 
 
-def shares(*args: NDArray[np.int64] | NDArray[np.float64], **kwargs: object) -> list[float]:
-    found = links(*args, **kwargs)  # type: ignore[arg-type]
+def shares(text_N: NDArray[np.int64], *context: NDArray[np.float64], seen: object = True) -> list[float]:
+    found = links(text_N, *context, seen=seen)
     assert found is not None
     return found.shares
 

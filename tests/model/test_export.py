@@ -25,7 +25,7 @@ from tacit.model.doctor import examine
 from tacit.model.export import SIDE, export
 from tacit.model.export.distil import agreement, distil
 from tacit.model.export.head import fold
-from tacit.model.scoring import Scorer
+from tacit.model.scoring import FittedScorer
 
 TABLE = columns(prompts=40)
 LOG = log_of(TABLE)
@@ -310,7 +310,7 @@ def test_an_export_that_scores_otherwise_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-def finetuned(folder: Path, members: int) -> Scorer:
+def finetuned(folder: Path, members: int) -> FittedScorer:
     """A fine-tuned model as training leaves it, with weights of its own choosing."""
     from tiny_decoder import classifier
 
@@ -390,8 +390,11 @@ def test_a_folder_moves_without_its_source(linear: RewardModel, tmp_path: Path) 
 def test_the_formula_beside_an_export_gives_the_models_probabilities(
     linear: RewardModel, tmp_path: Path
 ) -> None:
-    models = {"rm": linear, "audited": linear.with_calibration({"slope": 2.5, "shift": -0.7})}
-    models["tuned"] = finetuned(tmp_path / "source", 1).with_calibration({"slope": 0.4, "shift": 0.3})  # type: ignore[attr-defined]
+    models: dict[str, FittedScorer] = {
+        "rm": linear,
+        "audited": linear.with_calibration({"slope": 2.5, "shift": -0.7}),
+        "tuned": finetuned(tmp_path / "source", 1).with_calibration({"slope": 0.4, "shift": 0.3}),
+    }
     for name, model in models.items():
         done = export(model, tmp_path / name)
         side = json.loads((tmp_path / name / SIDE).read_text())
