@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from small_world import config, plan, same_bytes, tensors, views_of, world
 
 from tacit.errors import TacitError
 from tacit.methods import Constant, ImplicitRM, LatentML, Length, Method, Naive, Observations
+from tacit.methods.method import Logits
+from tacit.training import config as training_config
 from tacit.training import state
 from tacit.training.checkpoint import Checkpoint
 from tacit.training.engine import train
@@ -246,6 +249,18 @@ def test_the_kept_criterion_is_that_of_the_kept_weights() -> None:
     torch.testing.assert_close(value, ensemble.criterion_M, rtol=0, atol=1e-5)
 
 
+def test_an_epoch_is_judged_by_those_held_out_rows_that_the_plan_names_for_a_member() -> None:
+    big = world(rows=12_000)
+    there = plan(big.groups_N, (1, 2))
+    first = torch.arange(12_000) % 8 < 4
+    some = there.held_out_MN & torch.stack([first, ~first])
+    ensemble = train(ImplicitRM(), big.views, big.obs, replace(there, judged_by_MN=some), config(), ())
+    for m in range(2):
+        rows = torch.nonzero(some[m])[:, 0]
+        value = ImplicitRM().criterion(ensemble.pick([m]).logits(big.views, rows), big.obs.rows(rows)).mean()
+        torch.testing.assert_close(value, ensemble.criterion_M[m], rtol=0, atol=1e-5)
+
+
 def test_training_lowers_the_held_out_loss_below_the_constants() -> None:
     # Order, not level, is what a reward is used for: the best epoch must rank held-out rows by the truth.
     big = world(rows=3000)
@@ -324,3 +339,54 @@ def test_a_loss_that_is_not_finite_is_refused_and_says_what_to_do(row: int) -> N
     ) as refused:
         train(ImplicitRM(), broken, W.obs, P3, config(), (6,))
     assert "\n" not in str(refused.value)
+
+
+class Recording(ImplicitRM):
+    """Notes which rows teach in each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[int, list[int]] = {}
+
+    def loss(self, logits: Logits, obs: Observations) -> torch.Tensor:
+        self.rows.setdefault(obs.epoch, []).extend(obs.columns["row"].int().tolist())
+        return super().loss(logits, obs)
+
+
+@pytest.mark.parametrize("by_group", [False, True])
+def test_the_epochs_of_a_pass_hold_every_row_once_and_those_of_the_next_are_drawn_anew(
+    by_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_config, "_EPOCH", 200)  # 480 rows: two epochs a pass
+    monkeypatch.setattr(Recording, "by_group", by_group)
+    method = Recording()
+    obs = replace(W.obs, group_B=torch.from_numpy(W.groups_N)).with_columns(row=torch.arange(600.0))
+    train(method, W.views, obs, P3, config(max_epochs=4, batch_size=32), ())
+    teaching = torch.nonzero(P3.train_MN[0])[:, 0].tolist()
+    for first in (0, 2):
+        assert sorted(method.rows[first] + method.rows[first + 1]) == teaching
+        assert abs(len(method.rows[first]) - len(teaching) / 2) <= 32
+    assert set(method.rows[0]) != set(method.rows[2])
+    if by_group:  # no prompt is cut in two
+        assert not set(W.groups_N[method.rows[0]]) & set(W.groups_N[method.rows[1]])
+
+
+def test_what_is_made_of_all_rows_after_an_epoch_is_made_after_a_whole_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_config, "_EPOCH", 200)
+    monkeypatch.setattr(Recording, "refreshes", True)
+    method = Recording()
+    train(method, W.views, W.obs.with_columns(row=torch.arange(600.0)), P3, config(max_epochs=2), ())
+    assert len(method.rows[0]) == len(method.rows[1]) == 480
+
+
+def test_a_fit_killed_in_the_middle_of_a_pass_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_config, "_EPOCH", 100)  # five epochs a pass
+    whole = fitted()
+    run = partial(train, ImplicitRM(), W.views, W.obs, P3, config(), (6, 3))
+    with pytest.raises(InterruptedFitError):
+        run(checkpoint=Checkpoint(tmp_path, every=0), progress=StopsAfter(3))
+    assert same_bytes(run(checkpoint=Checkpoint(tmp_path, every=0)), whole)

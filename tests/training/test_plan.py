@@ -18,13 +18,15 @@ from tacit.methods import (
     UPU,
     VPU,
     CausalIPS,
+    Constant,
+    ImplicitRM,
     Method,
     MultiDR,
     MultiIPS,
     observations,
 )
 from tacit.methods.cubpr import CUBPR
-from tacit.training import HeadEstimator, TrainingConfig
+from tacit.training import HeadEstimator, TrainingConfig, selection
 from tacit.training.engine import batches
 from tacit.training.roster import roster
 from tacit.training.selection import _plan, _recalibrated
@@ -125,3 +127,42 @@ def test_members_that_hold_out_the_same_prompts_are_not_compared_with_each_other
         for ensemble in (plain, moved)
     ]
     torch.testing.assert_close(*scales, rtol=1e-3, atol=1e-3)
+
+
+def test_a_pass_over_a_large_log_is_cut_into_epochs_of_65536_rows_or_so() -> None:
+    passes = {rows: TrainingConfig.epochs_of_a_pass(rows) for rows in (1, 65_536, 98_000, 99_000, 1_000_000)}
+    assert passes == {1: 1, 65_536: 1, 98_000: 1, 99_000: 2, 1_000_000: 15}
+
+
+def test_a_member_of_a_large_log_is_judged_by_some_whole_prompts_of_those_that_it_held_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompts = np.repeat(np.arange(ROWS), 3)
+    who = roster(prompts, 5, 0)
+    rows = torch.ones(len(prompts), dtype=torch.bool)
+    assert torch.equal(_plan(who, (1.0, 2.0), rows).judged_MN, _plan(who, (1.0, 2.0), rows).held_out_MN)
+    monkeypatch.setattr(selection, "JUDGING", 7)
+    there = _plan(who, (1.0, 2.0), rows)
+    assert there.judged_MN.sum(1).tolist() == [9] * 10  # three prompts are the fewest with seven rows
+    assert bool((there.held_out_MN | ~there.judged_MN).all())
+    assert there.judged_MN.view(10, ROWS, 3).all(2).sum(1).tolist() == [3] * 10
+    assert torch.equal(there.pick(torch.tensor([6])).judged_MN, there.judged_MN[6:7])
+    assert not torch.equal(who.place_N, roster(prompts, 5, 1).place_N)
+
+
+def test_rows_that_judge_nothing_do_not_crowd_out_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "JUDGING", 7)
+    who = roster(np.arange(ROWS), 5, 0)
+    labelled = torch.arange(ROWS) % 5 == 0
+    there = _plan(who, (1.0,), labelled)
+    assert torch.equal(there.judged_MN & labelled, there.held_out_MN & labelled)
+
+
+def test_a_large_log_may_choose_a_decay_that_is_smaller_as_it_is_larger() -> None:
+    def tried(rows: int, method: Method, **knobs: float) -> dict[tuple[int, ...], tuple[float, ...]]:
+        return selection._candidates(method, observations(torch.zeros(rows)), TrainingConfig(**knobs))
+
+    assert tried(40_000, ImplicitRM()) == selection.CANDIDATES == {(): (1.0, 5.0), (64, 16): (3.0, 30.0)}
+    assert tried(200_000, ImplicitRM()) == {(): (1.0, 0.1), (64, 16): (3.0, 0.3)}
+    assert tried(200_000, ImplicitRM(), weight_decay=2.0) == {(): (2.0,), (64, 16): (2.0,)}
+    assert tried(200_000, Constant()) == {(): (0.0,)}

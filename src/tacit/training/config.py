@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from tacit.errors import ConfigError, did_you_mean, shown
 
+_EPOCH = 1 << 16
+"""Rows after which a fit looks how far it is: a pass over a larger log is cut into epochs of about as many."""
+
 
 class TrainingConfig(BaseModel):
     """How the ensemble of heads is fitted. Defaults suit a thousand to a million rows.
@@ -45,7 +48,9 @@ class TrainingConfig(BaseModel):
         ge=1,
         description="rows of a step; None: 512, fewer on a small log so that a pass has 8 steps or more",
     )
-    max_epochs: int = Field(100, ge=1)
+    max_epochs: int = Field(
+        100, ge=1, description="an epoch is a pass over the rows, or a part of one of about 65,536 rows"
+    )
     patience: int = Field(12, ge=1, description="epochs without a better held-out likelihood before stopping")
     seed: int = Field(0, ge=0, lt=2**32, description="what NumPy, torch and transformers all take")
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -82,6 +87,11 @@ class TrainingConfig(BaseModel):
     def rows_per_step(self, rows: int) -> int:
         """Batch size on a log of that many training rows."""
         return self.batch_size if self.batch_size is not None else max(32, min(512, -(-rows // 8)))
+
+    @staticmethod
+    def epochs_of_a_pass(rows: int) -> int:
+        """Into how many epochs a pass over that many training rows is cut."""
+        return max(1, round(rows / _EPOCH))
 
 
 def _told(error: ValidationError) -> str:

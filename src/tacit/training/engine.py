@@ -76,14 +76,19 @@ def train(
     if method.refreshes and not state.epoch:
         state.refresh(method, views, here.obs, dtype)
 
+    # What a method makes of all rows after an epoch is made of a whole pass, as its schedule says.
+    parts = 1 if method.refreshes else config.epochs_of_a_pass(order.numel())
+
     while not state.finished:
         if here.members.numel() > state.present.numel():
             here = everyone.only(state.present)
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
+        turn, part = divmod(state.epoch, parts)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + turn)
         shuffled = order[torch.randperm(order.numel(), generator=generator)]
         seen = replace(here.obs.with_columns(**state.columns), epoch=state.epoch)
         groups_N = obs.group_B if method.by_group else None
-        for rows_B in batches(shuffled, config.rows_per_step(order.numel()), groups_N):
+        steps = batches(shuffled, config.rows_per_step(order.numel()), groups_N)
+        for rows_B in steps[len(steps) * part // parts : len(steps) * (part + 1) // parts]:
             logits = raw_logits(state.layouts, state.weights, views, rows_B, dtype)
             loss_MB = method.loss(logits, seen.rows(rows_B)) * here.weight_MN[:, rows_B]
             loss = (loss_MB.mean(1) / here.share_M.clamp(min=1e-9)).sum()
@@ -172,11 +177,10 @@ def first_product_dtype(config: TrainingConfig) -> torch.dtype:
 
 
 def _held_out_sets(plan: Plan) -> list[tuple[Tensor, Tensor]]:
-    """Members that share their held-out rows are judged together: pairs (members, rows)."""
+    """Members that share the rows that judge them are judged together: pairs (members, rows)."""
     sets: dict[bytes, list[int]] = {}
-    for m, mask_N in enumerate(plan.held_out_MN):
+    for m, mask_N in enumerate(plan.judged_MN):
         sets.setdefault(mask_N.numpy().tobytes(), []).append(m)
     return [
-        (torch.tensor(members), torch.nonzero(plan.held_out_MN[members[0]])[:, 0])
-        for members in sets.values()
+        (torch.tensor(members), torch.nonzero(plan.judged_MN[members[0]])[:, 0]) for members in sets.values()
     ]

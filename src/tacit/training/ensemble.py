@@ -33,6 +33,7 @@ class Plan:
         held_out_MN: bool [M, N], disjoint from `train_MN`.
         half_N: bool [N], splits held-out rows in two by prompt for cross-fitting.
         weight_decay: M floats, for the reward head.
+        judged_by_MN: bool [M, N], those of the held-out rows that judge every epoch; None for all.
     """
 
     seeds: tuple[int, ...]
@@ -40,6 +41,12 @@ class Plan:
     held_out_MN: Tensor
     half_N: Tensor
     weight_decay: tuple[float, ...]
+    judged_by_MN: Tensor | None = None
+
+    @property
+    def judged_MN(self) -> Tensor:
+        """Rows that judge every epoch of a member, bool [M, N]."""
+        return self.held_out_MN if self.judged_by_MN is None else self.judged_by_MN
 
     def pick(self, members: Tensor) -> Plan:
         """Of some members (int64 index)."""
@@ -49,6 +56,7 @@ class Plan:
             self.held_out_MN[members],
             self.half_N,
             tuple(self.weight_decay[m] for m in members.tolist()),
+            None if self.judged_by_MN is None else self.judged_by_MN[members],
         )
 
 

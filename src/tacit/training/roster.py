@@ -28,6 +28,7 @@ class Roster:
         hold_out: M integers, the fold by which each member is judged.
         team: M integers; capacity is chosen once per team, by the mean criterion of its members.
         half_N: bool [N], constant within a prompt, for cross-fitting temperatures on small held-out sets.
+        place_N: int64 [N], the place of a row's prompt in a random order.
     """
 
     seeds: tuple[int, ...]
@@ -36,6 +37,7 @@ class Roster:
     hold_out: tuple[int, ...]
     team: tuple[int, ...]
     half_N: Tensor
+    place_N: Tensor
 
 
 def grouped_folds(groups_N: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
@@ -58,6 +60,7 @@ def roster(groups_N: NDArray[np.int64], members: int, seed: int) -> Roster:
         tuple(m % HOLD_OUT_FOLDS for m in range(members)),
         (0,) * members,
         torch.from_numpy(grouped_folds(groups_N, 2, seed + 1) == 0),
+        torch.from_numpy(grouped_folds(groups_N, len(groups_N), seed + 2)),
     )
 
 
@@ -78,4 +81,5 @@ def teams(one: Roster, rows_TN: Tensor, seeds: Sequence[int] | None = None) -> R
         one.hold_out * T,
         tuple(t for t in range(T) for _ in range(M)),
         one.half_N,
+        one.place_N,
     )

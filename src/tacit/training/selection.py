@@ -29,12 +29,17 @@ from tacit.training.views import Views
 
 CANDIDATES: dict[tuple[int, ...], tuple[float, ...]] = {(): (1.0, 5.0), (64, 16): (3.0, 30.0)}
 """Weight decays to try for each reward head; a decay acts through its learning rate, so heads differ."""
+USUAL_ROWS = 20_000
+"""A log that these decays suit. With more than twice as many rows, the weaker × `USUAL_ROWS` / rows is tried in place
+of the stronger: a step takes its share of the weights however many steps there are, and little signals never grow."""
 
 START_DECAY = 10.0
 """Weight decay of the linear reward beside which propensities learn where they start: strong, so that the clicks which
 context and style explain go to the propensity, and no memory of single rows is taken for preference."""
 START_STEP = 4
 """How many times larger the steps of that fit are, in rows and in rate: as far in an epoch, by fewer products."""
+JUDGING = 1 << 14
+"""Rows that judge a member after every epoch, about; all that it held out judge it at the end."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def train_best(
     M = len(who.seeds)
     counts, judges = method.counts(obs), method.judges(obs)
     plan = _plan(who, (0.0,), judges)
-    judged_M = (plan.held_out_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
+    judged_M = (plan.judged_MN & counts).sum(1).to(torch.float32)  # a member weighs the rows that judged it
     forms = method.variants(obs)
 
     def fit_form(
@@ -238,22 +243,24 @@ def _candidates(
     method: Method, obs: Observations, config: TrainingConfig
 ) -> dict[tuple[int, ...], tuple[float, ...]]:
     seen = {head.view for head in method.heads(obs)}
-    if "reward" not in seen:
-        if "all" not in seen:
-            return {(): (0.0,)}  # content-blind: no capacity to choose
-        return {(): CANDIDATES[()] if config.weight_decay is None else (config.weight_decay,)}
+    if not seen & set(WIDE_VIEWS):
+        return {(): (0.0,)}  # content-blind: no capacity to choose
     sizes = tuple(CANDIDATES) if config.hidden is None else (config.hidden,)
-    if method.linear:
+    if method.linear or "reward" not in seen:
         sizes = ((),)
-    default = CANDIDATES[(64, 16)]
     candidates = {
-        hidden: CANDIDATES.get(hidden, default) if config.weight_decay is None else (config.weight_decay,)
+        hidden: _decays(hidden, obs.n_rows) if config.weight_decay is None else (config.weight_decay,)
         for hidden in sizes
     }
     if method.comparable:
         return candidates
     first = next(iter(candidates))
     return {first: candidates[first][:1]}
+
+
+def _decays(hidden: tuple[int, ...], rows: int) -> tuple[float, ...]:
+    usual = CANDIDATES.get(hidden, CANDIDATES[(64, 16)])
+    return (usual[0], usual[0] * USUAL_ROWS / rows) if rows > 2 * USUAL_ROWS else usual
 
 
 def _recalibrated(
@@ -312,6 +319,12 @@ def _plan(who: Roster, decays: Sequence[float], judges: Tensor) -> Plan:
         informative_N = judges if judges.ndim == 1 else judges[m]
         if not bool((train_MN[m] & informative_N).any()) or not bool((held_out_MN[m] & informative_N).any()):
             train_MN[m] = held_out_MN[m] = who.rows_MN[m]
+    judged_MN = torch.stack(
+        [
+            _some(held_N & judges_N, who.place_N) & held_N
+            for held_N, judges_N in zip(held_out_MN, judges.expand_as(held_out_MN), strict=True)
+        ]
+    )
     n = len(decays)
     return Plan(
         who.seeds * n,
@@ -319,4 +332,13 @@ def _plan(who: Roster, decays: Sequence[float], judges: Tensor) -> Plan:
         held_out_MN.repeat(n, 1),
         who.half_N,
         tuple(decay for decay in decays for _ in who.seeds),
+        judged_MN.repeat(n, 1),
     )
+
+
+def _some(rows_N: Tensor, place_N: Tensor) -> Tensor:
+    """Prompts enough for `JUDGING` of some rows, the first in a random order: bool [N], True of all their rows."""
+    places = place_N[rows_N]
+    if places.numel() <= JUDGING:
+        return torch.ones_like(rows_N)
+    return place_N <= places.kthvalue(JUDGING).values

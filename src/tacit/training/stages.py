@@ -78,6 +78,7 @@ def _crew(who: Roster, first_T: Tensor) -> Roster:
         tuple(range(folds)) * T,
         tuple(t for t in range(T) for _ in range(folds)),
         who.half_N if thorough else who.fold_N % 2 == 0,
+        who.place_N,
     )
 
 
