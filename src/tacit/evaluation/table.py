@@ -58,7 +58,9 @@ class Predictions:
     @property
     def probability_N(self) -> Floats:
         """σ(score)."""
-        return 1 / (1 + np.exp(-np.clip(self.score_N.astype(np.float64), -500, 500)))
+        from scipy.special import expit
+
+        return np.asarray(expit(self.score_N.astype(np.float64)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tacit.methods.nuisances.checks import Bools, Floats
 
 
 def sigmoid(f: Floats) -> Floats:
-    """1/(1+exp(−f)) without overflow.
+    """1/(1+exp(−f)) without overflow. scipy's differs in the last bit, and with it what fits store.
 
     Example:
         >>> sigmoid(np.array([-800.0, 0.0, 800.0])).tolist()
