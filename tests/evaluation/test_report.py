@@ -15,6 +15,7 @@ import torch
 from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import RewardModel, Signal, fit
+from tacit.cli.evaluate import _TITLES
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
 from tacit.evaluation.as_it_is import Overlap
@@ -22,7 +23,7 @@ from tacit.evaluation.bootstrap import Interval, bootstrap, weighted_mean
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
-from tacit.evaluation.table import Predictions, Row, compare
+from tacit.evaluation.table import MORE, Predictions, Row, compare
 from tacit.fitting import prepare
 from tacit.methods import ImplicitRM, Naive
 from tacit.training.config import TrainingConfig
@@ -84,7 +85,7 @@ def test_refits_of_a_fit_that_was_given_gold_are_given_the_gold_of_the_other_fol
     assert ours.protocol == "oracle" and without.protocol == "honest"
     told = cross_validate(prepare(log, ENCODER), [ImplicitRM()], folds=2, config=QUICK, use_gold=True)
     # By their text: the bounds of ece are NaN, which is equal to nothing.
-    assert str(ours.metrics) == str(compare(told, truths(log))[0].metrics) != str(without.metrics)
+    assert str(ours.metrics) == str(compare(told, truths(log), more=True)[0].metrics) != str(without.metrics)
     others = [{r.method: str(r.metrics) for r in e.rows if r.method != "implicit_rm"} for e in (found, blind)]
     assert others[0] == others[1]
     assert "oracle and implicit_rm were trained on the gold labels of the other folds" in found.caption
@@ -503,6 +504,8 @@ def test_a_model_is_worse_where_the_whole_interval_lies_on_the_wrong_side() -> N
         "brier": Interval(0.2, 0.1, 0.3),  # more errors
         "ece": Interval(0.9, math.nan, math.nan),  # has no interval
         "log_likelihood": Interval(0.2, 0.1, 0.3),
+        "within_prompt_ndcg": Interval(-0.2, -0.3, -0.1),  # in JSON alone
+        "best_of_n_regret": Interval(0.2, 0.1, 0.3),
     }
     row = Row(NEW, "honest", {}, {OLD: gains, "constant": {"auroc": Interval(-1, -1, -1)}})
     found = Evaluation(NEW, "", "", [row], [], 0, OLD)
@@ -512,6 +515,13 @@ def test_a_model_is_worse_where_the_whole_interval_lies_on_the_wrong_side() -> N
     assert list(turned.worse()) == ["log_likelihood"]
     alone = replace(found, against=None)
     assert alone.worse() == {} and "worse" not in alone.to_json()
+
+
+def test_what_json_has_beyond_the_table_has_no_column() -> None:
+    found = evaluate_model(model(), log_of(other_columns(), gold="gold"))
+    told = found.to_json()["rows"][-1]
+    assert set(MORE) <= told.keys() and not set(MORE) & _TITLES.keys()
+    assert all(told[name]["low"] <= told[name]["value"] <= told[name]["high"] for name in MORE)
 
 
 def test_a_comparison_is_json_that_names_both_models() -> None:

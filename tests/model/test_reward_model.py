@@ -470,6 +470,7 @@ def test_scores_that_only_order_are_given_no_probability_and_judged_by_no_level(
     rm = fit(log, method="bpr", encoder="hashing:32", config=QUICK)
     found = evaluate_model(rm, log.with_roles(gold="liked"), folds=0)
     own = next(row for row in found.rows if row.method == "bpr")
-    assert set(own.metrics) == {"within_prompt_accuracy", "auroc", "spearman"}
+    order = {"within_prompt_accuracy", "auroc", "spearman", "within_prompt_ndcg", "best_of_n_regret"}
+    assert set(own.metrics) == order
     assert "The scores of bpr only order answers" in found.caption
     assert "brier" in next(row for row in found.rows if row.method == "constant").metrics

@@ -22,7 +22,7 @@ from tacit.evaluation.as_it_is import (
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
-from tacit.evaluation.table import LOWER_IS_BETTER, Predictions, Row, compare
+from tacit.evaluation.table import LOWER_IS_BETTER, MORE, Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
 from tacit.methods import Method
@@ -62,20 +62,25 @@ class Evaluation:
 
     def comparable(self) -> bool:
         """Whether some metric of both models has an interval: of one prompt, none has."""
-        gains = {} if self.against is None else self.differences()[self.against]
+        gains = self._judging()
         return any(math.isfinite(gain.low) for gain in gains.values())
 
     def worse(self) -> dict[str, Interval]:
         """Metrics in which the model does worse than `against`: its whole paired interval lies on the wrong side of 0.
 
-        ECE, which has no interval, is never among them. Each of several metrics raises false alarms of its own.
+        ECE, which has no interval, is never among them, nor are the metrics of `MORE`. Each of several metrics raises
+        false alarms of its own.
         """
-        gains = {} if self.against is None else self.differences()[self.against]
         return {
             name: gain
-            for name, gain in gains.items()
+            for name, gain in self._judging().items()
             if (gain.low > 0 if name in LOWER_IS_BETTER else gain.high < 0)
         }
+
+    def _judging(self) -> dict[str, Interval]:
+        """Differences from `against` that a verdict may hang on."""
+        gains = {} if self.against is None else self.differences()[self.against]
+        return {name: gain for name, gain in gains.items() if name not in MORE}
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -194,7 +199,10 @@ def evaluate_model(
         predictions = predict_as_it_is(ours, log, against=theirs, store=store, quiet=quiet)
         title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
     rows = compare(
-        predictions, truth, references=(*([other] if theirs else []), "naive", "oracle", "constant")
+        predictions,
+        truth,
+        references=(*([other] if theirs else []), "naive", "oracle", "constant"),
+        more=True,
     )
     found = next(p for p in predictions if p.method == main)
     return Evaluation(
