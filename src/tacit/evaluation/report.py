@@ -22,6 +22,7 @@ from tacit.evaluation.as_it_is import (
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
+from tacit.evaluation.style_alone import Style
 from tacit.evaluation.table import LOWER_IS_BETTER, MORE, Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
@@ -106,7 +107,7 @@ def evaluate_model(
     store: EmbeddingStore | None = None,
     quiet: bool = True,
 ) -> Evaluation:
-    """Judge a model beside `constant`, `length` and, when refitting, `naive` and an `oracle`; or beside another model.
+    """Judge a model beside `constant`, `length` and, refitted, `style`, `naive` and `oracle`; or beside another model.
 
     Args:
         rm: a model of `tacit.fit` or of `tacit.finetune`.
@@ -292,7 +293,7 @@ def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
 
 
 def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
-    wanted: list[Method] = [methods.Constant(), methods.Length(), methods.Naive(), method]
+    wanted: list[Method] = [methods.Constant(), methods.Length(), Style(), methods.Naive(), method]
     if log.roles.gold is not None:
         wanted.append(methods.Oracle())
     kept: dict[str, Method] = {}
@@ -328,9 +329,13 @@ def _caption(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int, l
     if set(own.metrics) <= {"base_rate"}:
         lines.append(f"Nothing here judges {main}; name --gold or --rank.")
     for name, title in (("within_prompt_accuracy", "order within prompts"), ("auroc", "AUROC")):
-        length = next((row for row in rows if row.method == "length"), None)
-        if length and name in own.metrics and length.metrics[name].value > own.metrics[name].value:
-            lines.append(f"Length alone does better than {main} in {title}.")
+        lines += [
+            f"{row.method.capitalize()} alone does better than {main} in {title}."
+            for row in rows
+            if row.method in ("length", "style")
+            and name in own.metrics
+            and row.metrics[name].value > own.metrics[name].value
+        ]
     return "\n".join(lines + _told_gold(rows, ours, theirs, folds))
 
 
