@@ -19,6 +19,7 @@ from tacit.data import FeedbackLog, KnownPairs
 from tacit.errors import ConfigError, IdentificationWarning, did_you_mean, shown
 from tacit.extras import require
 from tacit.features import EmbeddingStore
+from tacit.features.links import MOST_ROWS, Links
 from tacit.fitting import prepare, prepare_log
 from tacit.methods import Method, Observations
 from tacit.methods.columns import nuisance_columns
@@ -29,6 +30,7 @@ from tacit.model.description import (
     describe_members,
     identification_warnings,
 )
+from tacit.model.links import context_tells, links_warning, log_links
 from tacit.training.choose import resolve_method
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
@@ -173,6 +175,9 @@ def feedback_trainer(
     reward_head(chosen, observe(log))  # refused before nuisances are estimated for it
     for text in identification_warnings(chosen, log, "context", observe(log)):
         warnings.warn(text, IdentificationWarning, stacklevel=3)
+    links, unlinked = _look_for_links(log, chosen)
+    for text in unlinked:
+        warnings.warn(text, IdentificationWarning, stacklevel=3)
     stated = as_mapping(knobs.nuisances)
     if nuisances or _leaves_some_open(stated, chosen, log):
         known = _merged(resolved(log, stated), nuisances or {})
@@ -190,7 +195,7 @@ def feedback_trainer(
     if eval_log is not None:
         judged = eval_log.roles.gold is not None and bool(eval_log.gold_values()[1].any())
         held = prepare_log(eval_log, chosen, use_gold=use_gold and judged)
-    return FeedbackRewardTrainer(
+    trainer = FeedbackRewardTrainer(
         model,
         args=knobs,
         train_dataset=log,
@@ -199,6 +204,21 @@ def feedback_trainer(
         peft_config=peft_config,
         method=chosen,
     )
+    trainer.links, trainer.unlinked = links, unlinked
+    return trainer
+
+
+def _look_for_links(log: FeedbackLog, method: Method) -> tuple[Links | None, tuple[str, ...]]:
+    """Parts of the texts that no context links, as a fit finds them, and what to say of them.
+
+    On hashed words, of as many rows as tell: the backbone has no features of its own before it is trained.
+    """
+    if not context_tells(method, log):
+        return None, ()
+    some = log.take(np.linspace(0, len(log) - 1, min(len(log), MOST_ROWS)).astype(np.int64))
+    prepared = prepare(some, "hashing")
+    links = log_links(method, some, prepared.scalings.views(prepared.inputs), prepared.inputs)
+    return links, tuple(links_warning(links, some.context_columns()))
 
 
 def estimate_nuisances(
@@ -278,7 +298,11 @@ def describe(trainer: FeedbackRewardTrainer, log: FeedbackLog, done: FineTuned) 
             trainer.method,
             trainer.observations,
             trainer.heads,
-            identification_warnings(trainer.method, trainer.train_log, "context", trainer.observations),
+            [
+                *identification_warnings(trainer.method, trainer.train_log, "context", trainer.observations),
+                *trainer.unlinked,
+            ],
+            trainer.links,
         ),
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }

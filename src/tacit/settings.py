@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tacit.errors import ConfigError, did_you_mean
 
@@ -37,6 +37,30 @@ class Settings(BaseModel):
             return cls.model_validate(loaded)
         except ValidationError as error:
             raise ConfigError(f"{path}: {told(error, list(cls.model_fields))}") from None
+
+
+class LoraSettings(Settings):
+    """Train an adapter instead of all weights.
+
+    Attributes:
+        r: rank.
+        alpha: scale is alpha / r.
+        dropout: of the adapter's input.
+    """
+
+    r: Annotated[int, Field(ge=1)] = 16
+    alpha: Annotated[int, Field(ge=1)] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def peft(self, **others: Any) -> Any:
+        """As peft takes it; `others` are its other arguments.
+
+        Raises:
+            ImportError: there is no peft here.
+        """
+        from peft import LoraConfig
+
+        return LoraConfig(r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, **others)
 
 
 def told(error: ValidationError, known: Sequence[str] = ()) -> str:

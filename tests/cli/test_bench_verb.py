@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from command_line import Ran, Tacit, rows, write
 
-from tacit.cli.bench import Suite
-from tacit.cli.bench import _folder as folder_name
+from tacit.cli.bench.asked import Suite, folder_name
 from tacit.data import FeedbackLog, Roles
 from tacit.evaluation.bench import SUITES
 

@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from finetune_world import texts
 from tacit.align.config import AlignConfig
+from tacit.align.grpo import _peft
+from tacit.cli.finetune import _adapter
 from tacit.data import Signal
 from tacit.model import FineTunedRewardModel
 from tacit.training.finetune import FeedbackRewardConfig
@@ -184,3 +186,15 @@ def test_a_signal_of_the_file_may_say_all_that_a_signal_can(tmp_path: Path) -> N
     (tmp_path / "run.yaml").write_text(text)
     signals = FinetuneSettings.read(tmp_path / "run.yaml").signals
     assert signals == ["solved:explicit", Signal("down", -1, misclick=0.02, exposure="thumbs")]
+
+
+def test_the_numbers_of_an_adapter_reach_peft_from_finetune_and_from_align() -> None:
+    numbers = {"r": 3, "alpha": 7, "dropout": 0.25}
+    run = {"log": "a.jsonl", "model": "m", "out": "rm", "lora": {**numbers, "target_modules": ["q_proj"]}}
+    tuned = _adapter(FinetuneSettings.model_validate(run))
+    reward = {"policy": "p", "reward": {"model": "m"}, "prompts": "a.jsonl", "output": "out"}
+    aligned = _peft(AlignConfig.model_validate({**reward, "lora": numbers}))
+    for found in (tuned, aligned):
+        assert (found.r, found.lora_alpha, found.lora_dropout) == (3, 7, 0.25)
+    assert (tuned.target_modules, tuned.task_type) == ({"q_proj"}, None)
+    assert (aligned.target_modules, aligned.task_type) == ("all-linear", "CAUSAL_LM")

@@ -9,17 +9,23 @@ import pytest
 from tacit.errors import DataError
 from tacit.evaluation import (
     auroc,
+    best_of_n_regret,
     bootstrap,
     brier,
     paired_difference,
+    pearson,
     spearman,
     weighted_auroc,
     weighted_mean,
+    weighted_over_prompts,
+    weighted_pearson,
     weighted_spearman,
     weighted_within_prompt,
     within_prompt_accuracy,
+    within_prompt_ndcg,
 )
 from tacit.evaluation.bootstrap import _row_weights
+from tacit.evaluation.metrics import prompt_ndcg, prompt_regrets
 
 
 @pytest.fixture
@@ -56,6 +62,42 @@ def test_weighted_metrics_equal_the_metrics_on_repeated_rows(data):
         copy = np.concatenate([np.arange(n) for n in row_weights])
         expected = within_prompt_accuracy(scores[rows], target[rows], groups[rows] * 1000 + copy)
         assert fast_within[d] == pytest.approx(expected)
+
+
+def test_values_of_prompts_and_pearson_equal_the_metrics_on_repeated_rows(data):
+    scores, _, groups = data
+    graded = np.random.default_rng(4).integers(5, size=len(scores)) / 4
+    (weights,) = _row_weights(groups, 20, seed=1)
+    pairs = ((prompt_ndcg, within_prompt_ndcg), (prompt_regrets, best_of_n_regret))
+    fast_pearson = weighted_pearson(scores, graded).over(weights)
+    fast = [weighted_over_prompts(values, scores, graded, groups).over(weights) for values, _ in pairs]
+    for d, row_weights in enumerate(weights.astype(int)):
+        rows = np.repeat(np.arange(len(groups)), row_weights)
+        copy = np.concatenate([np.arange(n) for n in row_weights])
+        assert fast_pearson[d] == pytest.approx(pearson(scores[rows], graded[rows]), abs=1e-12)
+        for (_, metric), found in zip(pairs, fast, strict=True):
+            assert found[d] == pytest.approx(metric(scores[rows], graded[rows], groups[rows] * 1000 + copy))
+
+
+def test_a_prompt_that_users_share_counts_once_with_the_rows_of_those_who_were_drawn() -> None:
+    scores, gold = np.array([0.9, 0.2, 0.1, 0.3, 0.8]), np.array([0.0, 1.0, 0.5, 0.0, 1.0])
+    prompts, users = np.array([0, 0, 0, 1, 1]), np.array([7, 7, 8, 9, 9])
+    lost = weighted_over_prompts(prompt_regrets, scores, gold, prompts, users)
+    weights = np.array([[1.0, 1, 1, 1, 1], [2, 2, 0, 1, 1], [0, 0, 1, 2, 2], [0, 0, 3, 0, 0]])
+    # Of the third draw the first prompt keeps one answer: no regret. Of the fourth nothing is left.
+    np.testing.assert_array_equal(lost.over(weights), [0.5, 0.5, 0.0, np.nan])
+    twice = weighted_over_prompts(
+        prompt_regrets, scores[[0, 1, 3, 4]], gold[[0, 1, 3, 4]], [0, 0, 1, 1], [7, 7, 9, 9]
+    )
+    assert twice.over(np.array([[3.0, 3, 1, 1]])).tolist() == [0.75]
+
+
+def test_pearson_of_a_draw_with_one_value_is_not_defined() -> None:
+    weights = np.array([[2.0, 1.0, 0.0, 0.0], [1.0, 1.0, 3.0, 1.0]])
+    values = np.array([0.1, 0.1, 0.3, 0.9])
+    held = weighted_pearson(values, np.arange(4.0)).over(weights)
+    assert np.isnan(held[0]) and 0 < held[1] < 1
+    assert np.isnan(weighted_pearson(np.full(4, 0.1), np.arange(4.0)).over(weights)).all()
 
 
 def test_spearman_of_a_draw_with_one_value_is_not_defined_and_of_one_order_is_exactly_one() -> None:

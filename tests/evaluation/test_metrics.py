@@ -79,6 +79,23 @@ def test_ndcg_averages_over_the_orders_of_tied_rows(drawn):
 
 
 @given(rows)
+def test_within_prompt_ndcg_is_the_mean_over_prompts_whose_targets_differ(drawn):
+    s, _, t, g = arrays(drawn)
+    prompts = [g == group for group in set(g.tolist()) if np.ptp(t[g == group]) > 0]
+    expected = np.mean([ndcg_score([t[own]], [s[own]]) for own in prompts]) if prompts else math.nan
+    assert ev.within_prompt_ndcg(s, t, g) == pytest.approx(expected, nan_ok=True, abs=1e-12)
+
+
+def test_graded_gains_stand_in_ndcg_as_they_are():
+    gold, groups = np.array([0.2, 1.0, 0.5]), np.zeros(3)
+    found = ev.within_prompt_ndcg(np.array([3.0, 2.0, 1.0]), gold, groups)
+    ideal = 1.0 + 0.5 / math.log2(3) + 0.2 / 2
+    assert found == pytest.approx((0.2 + 1.0 / math.log2(3) + 0.5 / 2) / ideal)
+    assert ev.within_prompt_ndcg(gold, gold, groups) == 1.0
+    assert ev.best_of_n_regret(np.array([3.0, 2.0, 1.0]), gold, groups) == pytest.approx(0.8)
+
+
+@given(rows)
 def test_best_of_n_regret_and_grpo_agreement_match_a_loop_over_prompts(drawn):
     s, _, t, g = arrays(drawn)
     regrets, agreements = [], []
@@ -123,7 +140,7 @@ def test_nll_is_finite_at_extreme_logits():
 def test_order_metrics_do_not_see_the_scale_of_the_scores():
     rng = np.random.default_rng(0)
     s, t, g = rng.normal(size=200), rng.integers(0, 2, 200), rng.integers(0, 40, 200)
-    for metric in (ev.within_prompt_accuracy, ev.best_of_n_regret):
+    for metric in (ev.within_prompt_accuracy, ev.within_prompt_ndcg, ev.best_of_n_regret):
         assert metric(s, t, g) == metric(np.exp(3 * s), t, g)
     assert ev.auroc(s, t) == ev.auroc(np.exp(3 * s), t)
     assert ev.grpo_agreement(s, t, g) == pytest.approx(ev.grpo_agreement(7 * s + 3, t, g))
@@ -146,6 +163,7 @@ def test_metrics_that_the_data_do_not_define_are_nan():
         ev.r2(s, one),
         ev.grpo_agreement(s, one, g),
         ev.best_of_n_regret(s, one, np.array([0, 1])),
+        ev.within_prompt_ndcg(s, one, g),
         ev.seed_spearman(s[None]),
         ev.brier(s[:0], one[:0]),
     ]

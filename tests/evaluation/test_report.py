@@ -15,6 +15,7 @@ import torch
 from small_log import ENCODER, QUICK, columns, log_of
 
 from tacit import RewardModel, Signal, fit
+from tacit.cli.evaluate import _TITLES
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError
 from tacit.evaluation.as_it_is import Overlap
@@ -22,7 +23,8 @@ from tacit.evaluation.bootstrap import Interval, bootstrap, weighted_mean
 from tacit.evaluation.crossval import cross_validate, truths
 from tacit.evaluation.policies import by_policy
 from tacit.evaluation.report import Evaluation, evaluate_model
-from tacit.evaluation.table import Predictions, Row, compare
+from tacit.evaluation.style_alone import Style
+from tacit.evaluation.table import MORE, Predictions, Row, compare
 from tacit.fitting import prepare
 from tacit.methods import ImplicitRM, Naive
 from tacit.training.config import TrainingConfig
@@ -46,8 +48,8 @@ def methods_of(found: Evaluation) -> list[str]:
 def test_the_log_of_the_fit_is_judged_by_refits() -> None:
     found = evaluate_model(model(), log_of(columns(), gold="gold"))
     assert found.folds == 5
-    assert methods_of(found) == ["constant", "length", "naive", "implicit_rm", "oracle"]
-    assert [row.protocol for row in found.rows] == ["honest"] * 4 + ["oracle"]
+    assert methods_of(found) == ["constant", "length", "style", "naive", "implicit_rm", "oracle"]
+    assert [row.protocol for row in found.rows] == ["honest"] * 5 + ["oracle"]
     assert set(found.differences()) == {"constant", "naive", "oracle"}
     assert "oracle was trained on the gold labels" in found.caption
 
@@ -84,7 +86,7 @@ def test_refits_of_a_fit_that_was_given_gold_are_given_the_gold_of_the_other_fol
     assert ours.protocol == "oracle" and without.protocol == "honest"
     told = cross_validate(prepare(log, ENCODER), [ImplicitRM()], folds=2, config=QUICK, use_gold=True)
     # By their text: the bounds of ece are NaN, which is equal to nothing.
-    assert str(ours.metrics) == str(compare(told, truths(log))[0].metrics) != str(without.metrics)
+    assert str(ours.metrics) == str(compare(told, truths(log), more=True)[0].metrics) != str(without.metrics)
     others = [{r.method: str(r.metrics) for r in e.rows if r.method != "implicit_rm"} for e in (found, blind)]
     assert others[0] == others[1]
     assert "oracle and implicit_rm were trained on the gold labels of the other folds" in found.caption
@@ -171,6 +173,23 @@ def test_a_method_of_gold_that_is_scored_as_it_is_has_no_folds_to_speak_of() -> 
     assert "folds" not in found.caption
 
 
+def test_style_is_fitted_to_signals_and_sees_neither_words_nor_gold() -> None:
+    table = columns()
+    copied_N = np.arange(len(table["response"])) % 3 > 0
+    marked = [
+        f"{'`f`' if yes else 'f'} {text}" for yes, text in zip(copied_N, table["response"], strict=True)
+    ]
+    table |= {"copied": copied_N.astype(int).tolist(), "response": marked}
+    knobs = QUICK.model_copy(update={"max_epochs": 60})
+    (found,) = cross_validate(prepare(log_of(table), ENCODER), [Style()], folds=2, config=knobs)
+    assert found.score_N[copied_N].min() > found.score_N[~copied_N].max()
+    foreign = [" ".join(word[::-1] for word in text.split()) for text in marked]
+    other = log_of(table | {"response": foreign, "gold": [1 - gold for gold in table["gold"]]}, gold="gold")
+    (blind,) = cross_validate(prepare(other, ENCODER), [Style()], folds=2, config=knobs)
+    assert blind.protocol == "honest"
+    np.testing.assert_array_equal(found.score_N, blind.score_N)
+
+
 def test_the_caption_says_where_length_wins() -> None:
     table = columns(seed=7)
     lengths = [len(text) for text in table["response"]]
@@ -178,6 +197,14 @@ def test_the_caption_says_where_length_wins() -> None:
     caption = evaluate_model(model(), by_length).caption
     assert "Length alone does better than implicit_rm in order within prompts." in caption
     assert "Length alone does better than implicit_rm in AUROC." in caption
+
+
+def test_the_caption_of_refits_says_where_style_wins() -> None:
+    table = columns()
+    words = [len(text.split()) for text in table["response"]]
+    table |= {"copied": [int(n > 7) for n in words], "gold": [n / max(words) for n in words]}
+    caption = evaluate_model(model(), log_of(table, gold="gold"), folds=2).caption
+    assert "Style alone does better than implicit_rm in AUROC." in caption and "Naive alone" not in caption
 
 
 def test_the_caption_is_silent_where_length_loses() -> None:
@@ -503,6 +530,8 @@ def test_a_model_is_worse_where_the_whole_interval_lies_on_the_wrong_side() -> N
         "brier": Interval(0.2, 0.1, 0.3),  # more errors
         "ece": Interval(0.9, math.nan, math.nan),  # has no interval
         "log_likelihood": Interval(0.2, 0.1, 0.3),
+        "within_prompt_ndcg": Interval(-0.2, -0.3, -0.1),  # in JSON alone
+        "best_of_n_regret": Interval(0.2, 0.1, 0.3),
     }
     row = Row(NEW, "honest", {}, {OLD: gains, "constant": {"auroc": Interval(-1, -1, -1)}})
     found = Evaluation(NEW, "", "", [row], [], 0, OLD)
@@ -512,6 +541,13 @@ def test_a_model_is_worse_where_the_whole_interval_lies_on_the_wrong_side() -> N
     assert list(turned.worse()) == ["log_likelihood"]
     alone = replace(found, against=None)
     assert alone.worse() == {} and "worse" not in alone.to_json()
+
+
+def test_what_json_has_beyond_the_table_has_no_column() -> None:
+    found = evaluate_model(model(), log_of(other_columns(), gold="gold"))
+    told = found.to_json()["rows"][-1]
+    assert set(MORE) <= told.keys() and not set(MORE) & _TITLES.keys()
+    assert all(told[name]["low"] <= told[name]["value"] <= told[name]["high"] for name in MORE)
 
 
 def test_a_comparison_is_json_that_names_both_models() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from tacit.evaluation.bootstrap import bootstrap, paired_difference, weighted_auroc, weighted_mean
-from tacit.evaluation.table import Predictions, Truths, compare
+from tacit.evaluation.metrics import best_of_n_regret, pearson, within_prompt_ndcg
+from tacit.evaluation.table import MORE, Predictions, Truths, compare
 
 RNG = np.random.default_rng(0)
 PROMPTS = np.repeat(np.arange(40), 3)
@@ -27,6 +29,29 @@ def test_equal_predictions_differ_by_exactly_zero() -> None:
     for metric, difference in good.against["naive"].items():
         bounds = (0, 0) if metric != "ece" else pytest.approx((np.nan, np.nan), nan_ok=True)
         assert difference.value == 0 and (difference.low, difference.high) == bounds
+
+
+def test_more_adds_what_no_table_shows_and_changes_nothing_else() -> None:
+    graded = replace(TRUTH, gold_N=np.round(GOLD * 4) / 4)
+    few, many = (compare([GOOD, TWIN], graded, draws=50, more=more)[0] for more in (False, True))
+    assert many.metrics.keys() - few.metrics.keys() == set(MORE)
+    assert {name: str(many.metrics[name]) for name in few.metrics} == {
+        k: str(v) for k, v in few.metrics.items()
+    }
+    known = (GOOD.score_N, graded.gold_N, PROMPTS)
+    assert many.metrics["within_prompt_ndcg"].value == pytest.approx(within_prompt_ndcg(*known))
+    assert many.metrics["best_of_n_regret"].value == pytest.approx(best_of_n_regret(*known))
+    assert many.metrics["pearson"].value == pytest.approx(pearson(GOOD.probability_N, graded.gold_N))
+    for name in MORE:
+        own = many.metrics[name]
+        assert own.low <= own.value <= own.high and many.against["naive"][name].value == 0
+
+
+def test_more_needs_gold_and_of_scores_that_only_order_gives_no_correlation() -> None:
+    blind = compare([GOOD], Truths(PROMPTS, PROMPTS, rank_N=-GOLD), draws=10, more=True)[0]
+    assert not set(MORE) & set(blind.metrics)
+    ordered = compare([replace(GOOD, has_level=False)], TRUTH, draws=10, more=True)[0]
+    assert "pearson" not in ordered.metrics and "within_prompt_ndcg" in ordered.metrics
 
 
 def test_the_difference_is_own_minus_other_and_its_interval_excludes_zero_when_plain() -> None:

@@ -204,6 +204,24 @@ def test_the_optimiser_reaches_the_score_equations(x_nF, target_n):
     assert np.abs(x_nF.T @ (sigmoid(x_nF @ w_F) - target_n)).max() < 1e-8 * (1 + np.abs(x_nF).max()) * 30
 
 
+@pytest.mark.parametrize("start_F", [None, np.array([30.0, 0.03, 2.0])])
+def test_a_ridge_counts_in_the_units_of_its_coefficient_and_against_the_sum_over_rows(start_F):
+    rng = np.random.default_rng(0)
+    x_nF = np.column_stack([rng.normal(size=200), 1000 * rng.normal(size=200), np.ones(200)])
+    label_n = (x_nF[:, 0] + x_nF[:, 1] / 1000 > 0).astype(float)  # separable: no maximum without the ridge
+    ridge_F = np.array([0.5, 2e5, 0.0])
+    w_F = logistic(x_nF, label_n, ridge_F=ridge_F, start_F=start_F)
+    slope_F = x_nF.T @ (sigmoid(x_nF @ w_F) - label_n) + ridge_F * w_F
+    np.testing.assert_allclose(slope_F / np.abs(x_nF).max(0), 0, atol=1e-5)
+    assert np.all(w_F[:2] > 0)
+
+
+def test_a_column_of_zeros_under_a_ridge_gets_nothing_and_moves_no_other():
+    x_nF = np.column_stack([np.zeros(4), np.ones(4)])
+    w_F = logistic(x_nF, np.array([0.0, 0.0, 0.0, 1.0]), ridge_F=np.array([1.0, 0.0]))
+    np.testing.assert_allclose(w_F, [0, -np.log(3)], atol=1e-9)
+
+
 @quick
 @given(shares, shares, shares)
 def test_prior_and_frequency_undo_each_other(a, b, c):

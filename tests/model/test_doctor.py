@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -375,3 +376,62 @@ def test_what_is_no_reward_model_is_refused_in_one_line(
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not a folder"):
         examine(tmp_path / "nothing")
+
+
+def _refuse(error: Exception) -> Callable[..., Any]:
+    def call(*_: object, **__: object) -> Any:
+        raise error
+
+    return call
+
+
+def test_a_model_larger_than_this_machine_is_not_judged(
+    healthy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 1)
+    found = {finding.check: finding for finding in examine(healthy["qwen3"])}
+    assert found["loads"].status == found["finite"].status == found["complete"].status == "n/a"
+    assert "more than this machine has" in found["loads"].found
+
+
+def test_an_adapter_is_not_judged_without_peft(
+    healthy: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = adapter(healthy["llama"], tmp_path / "lora", task_type="SEQ_CLS")
+    monkeypatch.setitem(sys.modules, "peft", None)
+    loads = {finding.check: finding for finding in examine(folder)}["loads"]
+    assert loads.status == "n/a" and 'pip install "tacit[train]"' in loads.found
+
+
+@pytest.mark.parametrize("part", [AutoTokenizer, AutoModelForSequenceClassification])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ImportError("needs tiktoken, which is not installed"), "n/a"),
+        (
+            ValueError(
+                "a family of 2031; pip install a newer transformers; needs more than this machine has"
+            ),
+            "fails",
+        ),
+    ],
+)
+def test_only_a_missing_package_is_no_fault_of_the_folder(
+    part: Any, error: Exception, status: str, healthy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part, "from_pretrained", _refuse(error))
+    found = {finding.check: finding for finding in examine(healthy["qwen3"])}
+    assert found["loads"].status == status and str(error) in found["loads"].found
+
+
+def test_scores_are_not_judged_without_a_tokenizer_and_fail_by_whatever_scoring_raises(
+    healthy: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "rm"
+    shutil.copytree(healthy["qwen3"], folder)
+    no_tokenizer(folder)
+    assert {finding.check: finding for finding in examine(folder)}["finite"].status == "n/a"
+    monkeypatch.setattr(
+        "tacit.model.doctor.scores.score_tokens", _refuse(ValueError("ids of another tokenizer"))
+    )
+    assert "ids of another tokenizer" in failed(healthy["qwen3"])["finite"].found

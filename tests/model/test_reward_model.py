@@ -20,6 +20,7 @@ from tacit.errors import ConfigError, DataError, DegenerateDataError, Identifica
 from tacit.evaluation.report import evaluate_model
 from tacit.methods.latent_ml import telling
 from tacit.model.description import describe_identification, identification_warnings
+from tacit.model.scoring import sigmoid
 from tacit.training.log_rows import holdout_groups, observe
 from tacit.training.profile import level_profile
 from tacit.training.roster import roster
@@ -39,6 +40,13 @@ def test_a_score_alone_is_the_score_in_a_batch(rm: RewardModel) -> None:
     together = rm.score(PAIRS[:50])
     alone = [float(rm.score([pair])[0]) for pair in PAIRS[:50]]
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_a_logit_has_one_probability_alone_and_among_others() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, 1003).astype(np.float32)
+    together, alone = sigmoid(logits), [sigmoid(logits[i : i + 1])[0] for i in range(len(logits))]
+    assert together.dtype == np.float32
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_scores_come_in_the_order_of_the_pairs(rm: RewardModel) -> None:
@@ -462,6 +470,7 @@ def test_scores_that_only_order_are_given_no_probability_and_judged_by_no_level(
     rm = fit(log, method="bpr", encoder="hashing:32", config=QUICK)
     found = evaluate_model(rm, log.with_roles(gold="liked"), folds=0)
     own = next(row for row in found.rows if row.method == "bpr")
-    assert set(own.metrics) == {"within_prompt_accuracy", "auroc", "spearman"}
+    order = {"within_prompt_accuracy", "auroc", "spearman", "within_prompt_ndcg", "best_of_n_regret"}
+    assert set(own.metrics) == order
     assert "The scores of bpr only order answers" in found.caption
     assert "brier" in next(row for row in found.rows if row.method == "constant").metrics

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tacit import FeedbackLog, RewardModel, Signal, fit
+from tacit import FeedbackLog, FineTunedRewardModel, RewardModel, Signal, finetune, fit, methods
 from tacit.data import Roles
 from tacit.errors import IdentificationWarning
 from tacit.features.links import Links
+from tacit.finetuning import _look_for_links
 from tacit.model.links import links_warning
 from tacit.training.config import TrainingConfig
+from tiny_models import tiny_causal
 
 QUICK = TrainingConfig(members=2, hidden=(), weight_decay=1.0, max_epochs=8)
 WORDS = ["alpha", "apple", "amber", "arrow"], ["bravo", "bread", "birch", "brick"]
@@ -68,6 +71,41 @@ def test_topics_on_surfaces_of_their_own_are_warned_of_by_name_and_stated() -> N
     told = model.info["identification"]
     assert told["linked"]["components"] == 2 and told["linked"]["crossing"] == 0 and text in told["warnings"]
     assert "the order between 2 parts of the texts (50 %, 50 % of the rows)" in told["not_identified"]
+
+
+def finetuned(folder: Path, crossing: float, signals: tuple[str, ...] = ("copied",)) -> FineTunedRewardModel:
+    columns = table(crossing)
+    roles = Roles(signals=tuple(map(Signal, signals)), context=("surface",))
+    log = FeedbackLog.from_columns(columns, roles, name="surfaces")
+    base = tiny_causal(folder / "base", columns["prompt"] + columns["response"])
+    args = {"output_dir": str(folder / "run"), "use_cpu": True, "max_steps": 1, "members": 2}
+    return finetune(log, str(base), args=args)
+
+
+def test_a_fine_tuning_warns_of_unlinked_topics_and_states_them_as_a_fit_does(tmp_path: Path) -> None:
+    with pytest.warns(IdentificationWarning, match="share hardly any context"):
+        told = finetuned(tmp_path, 0.0).info["identification"]
+    with pytest.warns(IdentificationWarning):
+        expected = fitted(APART).info["identification"]
+    assert told["linked"] == expected["linked"] and told["warnings"] == expected["warnings"]
+    assert told["not_identified"] == expected["not_identified"]
+
+
+def test_a_fine_tuning_says_nothing_of_linked_topics_and_looks_only_where_context_tells(
+    tmp_path: Path,
+) -> None:
+    told = finetuned(tmp_path / "one", 0.1).info["identification"]
+    assert told["linked"]["components"] == 1 and not told["warnings"]
+    told = finetuned(tmp_path / "two", 0.0, ("copied", "kept")).info["identification"]
+    assert told["linked"] is None and not told["warnings"]
+
+
+def test_a_fine_tuning_looks_at_no_more_rows_than_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    roles = Roles(signals=(Signal("copied"),), context=("surface",))
+    log = FeedbackLog.from_columns(APART, roles, name="surfaces")
+    monkeypatch.setattr("tacit.finetuning.MOST_ROWS", 401)  # every third row: both topics
+    links, (text,) = _look_for_links(log, methods.get("implicit_rm"))
+    assert links is not None and len(links.part_N) == 401 and "2 parts of the texts" in text
 
 
 def test_the_range_holds_a_factor_for_each_part(monkeypatch: pytest.MonkeyPatch) -> None:

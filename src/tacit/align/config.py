@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tacit.align.rewards import RewardGuard
-from tacit.settings import Settings
+from tacit.settings import LoraSettings, Settings
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -70,14 +70,6 @@ class BoundsConfig(Settings):
     action: Literal["stop", "warn"] = "stop"
 
 
-class LoraConfig(Settings):
-    """Train an adapter on all linear layers instead of the whole policy."""
-
-    r: _Count = 16
-    alpha: _Count = 32
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
 class AlignConfig(Settings):
     """GRPO with TRL. Names are TRL's where TRL has one.
 
@@ -98,7 +90,7 @@ class AlignConfig(Settings):
         temperature: of sampling.
         mask_truncated_completions: leave responses that hit `max_completion_length` out of the loss.
         bounds: see `BoundsConfig`.
-        lora: see `LoraConfig`; None trains all weights.
+        lora: an adapter on all linear layers, see `LoraSettings`; None trains all weights.
         device: "auto" takes the GPU, in bf16, where there is one; "cpu" computes in float32.
         seed: of sampling and of the order of prompts.
         trainer: further options of TRL's GRPOConfig, by name: vLLM, FSDP, DeepSpeed, reporting.
@@ -125,7 +117,7 @@ class AlignConfig(Settings):
     temperature: _Positive = 1.0
     mask_truncated_completions: bool = True
     bounds: BoundsConfig = BoundsConfig()
-    lora: LoraConfig | None = None
+    lora: LoraSettings | None = None
     device: Literal["auto", "cpu"] = "auto"
     seed: int = 0
     trainer: dict[str, Any] = Field(default_factory=dict)

@@ -220,16 +220,9 @@ def _peft(config: AlignConfig) -> Any:
     if config.lora is None:
         return None
     try:
-        from peft import LoraConfig
+        return config.lora.peft(target_modules="all-linear", task_type="CAUSAL_LM")
     except ImportError:
         raise ConfigError('lora needs peft: pip install "tacit[train]"') from None
-    return LoraConfig(
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 def _stops(config: AlignConfig, watch: Any) -> list[str]:

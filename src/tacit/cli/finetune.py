@@ -131,12 +131,7 @@ def _knobs(settings: FinetuneSettings, partial: Path) -> dict[str, Any]:
 def _adapter(settings: FinetuneSettings) -> Any:
     if settings.lora is None:
         return None
-    from peft import LoraConfig
-
-    lora = settings.lora
-    return LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target_modules
-    )
+    return settings.lora.peft(target_modules=settings.lora.target_modules)
 
 
 def _report(model: FineTunedRewardModel, folder: Path, *, as_json: bool) -> None:

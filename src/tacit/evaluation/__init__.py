@@ -7,6 +7,8 @@ from tacit.evaluation.bootstrap import (
     paired_difference,
     weighted_auroc,
     weighted_mean,
+    weighted_over_prompts,
+    weighted_pearson,
     weighted_spearman,
     weighted_within_prompt,
 )
@@ -26,6 +28,7 @@ from tacit.evaluation.metrics import (
     seed_spearman,
     spearman,
     within_prompt_accuracy,
+    within_prompt_ndcg,
 )
 
 __all__ = [
@@ -49,7 +52,10 @@ __all__ = [
     "spearman",
     "weighted_auroc",
     "weighted_mean",
+    "weighted_over_prompts",
+    "weighted_pearson",
     "weighted_spearman",
     "weighted_within_prompt",
     "within_prompt_accuracy",
+    "within_prompt_ndcg",
 ]

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tacit.errors import DataError
 from tacit.evaluation.metrics import (
@@ -39,6 +40,8 @@ from tacit.evaluation.metrics import (
 
 _CELLS = 4_000_000
 """Row weights held at once: 32 MB of float64."""
+_ROUNDING = 1e-12
+"""A variance below this share of the whole is none."""
 
 
 @dataclass(frozen=True)
@@ -191,8 +194,7 @@ def weighted_within_prompt(
     shares_G, first_G = pair_shares(s_N, t_N, groups)
     g_N, _ = group_index(groups, len(s_N))
     unit_N, _ = group_index(groups if units is None else units, len(s_N))
-    shared_G = np.zeros(len(first_G), dtype=bool)
-    shared_G[g_N[unit_N != unit_N[first_G][g_N]]] = True
+    shared_G = _shared(g_N, first_G, units)
     whole_G = ~shared_G & ~np.isnan(shares_G)
     whole_shares_G, whole_first_G = shares_G[whole_G], first_G[whole_G]
     across = np.flatnonzero(shared_G[g_N])  # rows of shared prompts
@@ -272,6 +274,85 @@ def weighted_spearman(scores: Numbers, target: Numbers) -> Weighted:
         return np.clip(_ratio(both_D, np.sqrt(squares_D[0] * squares_D[1])), -1.0, 1.0)
 
     return Weighted(over)
+
+
+def weighted_pearson(scores: Numbers, target: Numbers) -> Weighted:
+    """Make Pearson's correlation ready for resampling.
+
+    Example:
+        >>> round(bootstrap(weighted_pearson([1.0, 2.0, 3.0], [0.1, 0.9, 0.5]), [0, 1, 2], draws=0).value, 6)
+        0.5
+    """
+    s_N, t_N = (values_N - values_N.mean() for values_N in checked(scores, target))
+
+    def moments(share_DN: FloatArray, x_N: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of each draw [D]; what rounding leaves of the variance of equal values is none."""
+        mean_D = share_DN @ x_N
+        spread_D = share_DN @ x_N**2 - mean_D**2
+        return mean_D, np.where(spread_D > _ROUNDING * (x_N**2).mean(), spread_D, 0.0)
+
+    def over(weights_DN: FloatArray) -> FloatArray:
+        share_DN = weights_DN / weights_DN.sum(axis=1, keepdims=True)
+        (s_D, s_spread_D), (t_D, t_spread_D) = moments(share_DN, s_N), moments(share_DN, t_N)
+        both_D = share_DN @ (s_N * t_N) - s_D * t_D
+        return np.clip(_ratio(both_D, np.sqrt(s_spread_D * t_spread_D)), -1.0, 1.0)
+
+    return Weighted(over)
+
+
+def weighted_over_prompts(
+    values: Callable[[Numbers, Numbers, Numbers], FloatArray],
+    scores: Numbers,
+    target: Numbers,
+    groups: Numbers,
+    units: Numbers | None = None,
+) -> Weighted:
+    """Make the mean over prompts of a value of each prompt ready for resampling.
+
+    Args:
+        values: `prompt_ndcg` or `prompt_regrets` of `tacit.evaluation.metrics`, or another like them: scores, target
+            and groups to one value per prompt [G], NaN where a prompt has none.
+        scores: [N] probabilities or logits.
+        target: [N] gold labels, 0/1 or graded.
+        groups: [N] the prompt of each row.
+        units: [N] what is drawn, if that is something else, such as users. A prompt whose rows are all of one unit
+            counts as often as it was drawn. One that several units share counts once, with those of its rows that were
+            drawn; time goes with the number of such rows and of draws.
+
+    Example:
+        >>> from tacit.evaluation.metrics import prompt_regrets
+        >>> lost = weighted_over_prompts(prompt_regrets, [0.9, 0.1, 0.2, 0.4], [0, 1, 0, 1], [0, 0, 1, 1])
+        >>> bootstrap(lost, [0, 0, 1, 1], draws=0).value
+        0.5
+    """
+    s_N, t_N = checked(scores, target)
+    values_G = values(s_N, t_N, groups)
+    g_N, first_G = group_index(groups, len(s_N))
+    shared_G = _shared(g_N, first_G, units)
+    whole_G = ~shared_G & ~np.isnan(values_G)
+    whole_values_G, whole_first_G = values_G[whole_G], first_G[whole_G]
+    across = np.flatnonzero(shared_G[g_N])  # rows of shared prompts
+
+    def over(weights_DN: FloatArray) -> FloatArray:
+        weights_DG = weights_DN[:, whole_first_G]
+        top_D, bottom_D = weights_DG @ whole_values_G, weights_DG.sum(axis=1)
+        for d, weights_N in enumerate(weights_DN[:, across]) if len(across) else ():
+            rows = across[weights_N > 0]
+            found_G = values(s_N[rows], t_N[rows], g_N[rows])
+            top_D[d] += np.nansum(found_G)
+            bottom_D[d] += np.sum(~np.isnan(found_G))
+        return _ratio(top_D, bottom_D)
+
+    return Weighted(over)
+
+
+def _shared(g_N: IntArray, first_G: IntArray, units: Numbers | None) -> NDArray[np.bool_]:
+    """Tell of each group whether its rows are of several units [G]."""
+    shared_G = np.zeros(len(first_G), dtype=bool)
+    if units is not None:
+        unit_N, _ = group_index(units, len(g_N))
+        shared_G[g_N[unit_N != unit_N[first_G][g_N]]] = True
+    return shared_G
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,9 @@ def _judge(
     liked_n: NDArray[np.int8],
     groups_n: NDArray[np.int64],
 ) -> None:
-    probability_n = 1 / (1 + np.exp(-score_n))
+    from scipy.special import expit
+
+    probability_n = expit(score_n)
     by_seed["within_prompt_accuracy"].append(within_prompt_accuracy(score_n, liked_n, groups_n))
     by_seed["auroc"].append(auroc(score_n, liked_n))
     by_seed["brier"].append(brier(probability_n, liked_n))

@@ -5,8 +5,9 @@ prompt of each row, `groups` [N]. Definitions are those of the estimators' refer
 
 Two families stand here, and the difference matters for what a method may claim:
 
-* *order*: `within_prompt_accuracy`, `auroc`, `spearman`, `ndcg`, `best_of_n_regret`, `grpo_agreement`. They
-  stay when the scores are passed through an increasing function (`grpo_agreement`: a linear one).
+* *order*: `within_prompt_accuracy`, `auroc`, `spearman`, `ndcg`, `within_prompt_ndcg`, `best_of_n_regret`,
+  `grpo_agreement`. They stay when the scores are passed through an increasing function (`grpo_agreement`: a
+  linear one).
 * *level*: `brier`, `nll`, `ece`, `rmse`, `mae`, `r2`. They need probabilities (`nll`: logits).
 
 A quantity that the data do not define (no pair to order, one class only, constant scores in a correlation) is
@@ -207,14 +208,57 @@ def ndcg(scores: Numbers, target: Numbers) -> float:
         0.6309
     """
     s_N, t_N = checked(scores, target)
-    discount_N = 1 / np.log2(np.arange(2, len(t_N) + 2))
-    ideal = float(np.sort(t_N)[::-1] @ discount_N)
-    if ideal <= 0:
-        return 0.0
-    order_N = np.argsort(-s_N, kind="stable")
-    _, block_N, size = np.unique(-s_N[order_N], return_inverse=True, return_counts=True)
-    mean_gain = np.bincount(block_N, weights=t_N[order_N]) / size
-    return float(mean_gain @ np.bincount(block_N, weights=discount_N) / ideal)
+    gain, ideal = _discounted(s_N, t_N, np.zeros(len(t_N), dtype=np.int64), 1)
+    return float(gain[0] / ideal[0]) if ideal[0] > 0 else 0.0
+
+
+def within_prompt_ndcg(scores: Numbers, target: Numbers, groups: Numbers) -> float:
+    """Say how near the best answers stand to the top of their prompt's list: the mean NDCG over prompts.
+
+    Gains are the targets themselves; answers with equal scores share their places. Prompts whose targets are all equal
+    are left out: every order of them is ideal. NaN if none is left.
+
+    Example:
+        >>> import numpy as np
+        >>> scores, target = np.array([0.9, 0.5, 0.3, 0.1]), np.array([0, 1, 0.5, 0.5])
+        >>> round(within_prompt_ndcg(scores, target, groups=np.array([7, 7, 8, 8])), 4)
+        0.6309
+    """
+    values_G = prompt_ndcg(scores, target, groups)
+    return _mean(values_G[~np.isnan(values_G)])
+
+
+def prompt_ndcg(scores: Numbers, target: Numbers, groups: Numbers) -> FloatArray:
+    """Give each prompt's NDCG [G], in the order of the sorted prompt ids; NaN where all its targets are equal."""
+    s_N, t_N = checked(scores, target)
+    g_N, first_G = group_index(groups, len(s_N))
+    gain_G, ideal_G = _discounted(s_N, t_N, g_N, len(first_G))
+    told_G = (_spread(t_N, g_N, len(first_G)) > 0) & (ideal_G > 0)
+    values_G: FloatArray = np.divide(gain_G, ideal_G, out=np.full(len(first_G), np.nan), where=told_G)
+    return values_G
+
+
+def _discounted(
+    s_N: FloatArray, t_N: FloatArray, g_N: IntArray, groups: int
+) -> tuple[FloatArray, FloatArray]:
+    """Give each group's discounted gain in the order of the scores, and in the best order."""
+
+    def discounts(key_N: FloatArray) -> tuple[IntArray, FloatArray]:
+        order_N = np.lexsort((-key_N, g_N))
+        size_G = np.bincount(g_N, minlength=groups)
+        place_N = np.arange(len(g_N)) - np.repeat(np.cumsum(size_G) - size_G, size_G)
+        return order_N, 1 / np.log2(place_N + 2)
+
+    order_N, discount_N = discounts(s_N)
+    # Rows of one group and one score form a block, whose places they share.
+    new_N = np.r_[True, (np.diff(s_N[order_N]) != 0) | (np.diff(g_N[order_N]) != 0)][: len(g_N)]
+    block_N = np.cumsum(new_N) - 1
+    mean_gain = np.bincount(block_N, weights=t_N[order_N]) / np.bincount(block_N)
+    gain_G, ideal_G = np.zeros(groups), np.zeros(groups)
+    np.add.at(gain_G, g_N[order_N], mean_gain[block_N] * discount_N)
+    best_N, discount_N = discounts(t_N)
+    np.add.at(ideal_G, g_N[best_N], t_N[best_N] * discount_N)
+    return gain_G, ideal_G
 
 
 def best_of_n_regret(scores: Numbers, target: Numbers, groups: Numbers) -> float:
@@ -228,6 +272,12 @@ def best_of_n_regret(scores: Numbers, target: Numbers, groups: Numbers) -> float
         >>> best_of_n_regret(np.array([0.9, 0.1, 0.2, 0.4]), np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]))
         0.5
     """
+    values_G = prompt_regrets(scores, target, groups)
+    return _mean(values_G[~np.isnan(values_G)])
+
+
+def prompt_regrets(scores: Numbers, target: Numbers, groups: Numbers) -> FloatArray:
+    """Give each prompt's regret [G], in the order of the sorted prompt ids; NaN where it has one answer."""
     s_N, t_N = checked(scores, target)
     g_N, first_G = group_index(groups, len(s_N))
     best_s_G, best_t_G = np.full(len(first_G), -np.inf), np.full(len(first_G), -np.inf)
@@ -236,7 +286,8 @@ def best_of_n_regret(scores: Numbers, target: Numbers, groups: Numbers) -> float
     chosen_N = s_N == best_s_G[g_N]
     chosen_G = np.bincount(g_N[chosen_N], minlength=len(first_G))
     shown_G = np.bincount(g_N[chosen_N], weights=t_N[chosen_N], minlength=len(first_G)) / chosen_G
-    return _mean((best_t_G - shown_G)[np.bincount(g_N, minlength=len(first_G)) >= 2])
+    regret_G: FloatArray = np.where(np.bincount(g_N, minlength=len(first_G)) >= 2, best_t_G - shown_G, np.nan)
+    return regret_G
 
 
 def grpo_agreement(scores: Numbers, target: Numbers, groups: Numbers) -> float:

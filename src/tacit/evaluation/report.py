@@ -22,7 +22,8 @@ from tacit.evaluation.as_it_is import (
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of, without_values
 from tacit.evaluation.policies import PolicyRow, by_policy, without_policy
-from tacit.evaluation.table import LOWER_IS_BETTER, Predictions, Row, compare
+from tacit.evaluation.style_alone import Style
+from tacit.evaluation.table import LOWER_IS_BETTER, MORE, Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
 from tacit.methods import Method
@@ -62,20 +63,25 @@ class Evaluation:
 
     def comparable(self) -> bool:
         """Whether some metric of both models has an interval: of one prompt, none has."""
-        gains = {} if self.against is None else self.differences()[self.against]
+        gains = self._judging()
         return any(math.isfinite(gain.low) for gain in gains.values())
 
     def worse(self) -> dict[str, Interval]:
         """Metrics in which the model does worse than `against`: its whole paired interval lies on the wrong side of 0.
 
-        ECE, which has no interval, is never among them. Each of several metrics raises false alarms of its own.
+        ECE, which has no interval, is never among them, nor are the metrics of `MORE`. Each of several metrics raises
+        false alarms of its own.
         """
-        gains = {} if self.against is None else self.differences()[self.against]
         return {
             name: gain
-            for name, gain in gains.items()
+            for name, gain in self._judging().items()
             if (gain.low > 0 if name in LOWER_IS_BETTER else gain.high < 0)
         }
+
+    def _judging(self) -> dict[str, Interval]:
+        """Differences from `against` that a verdict may hang on."""
+        gains = {} if self.against is None else self.differences()[self.against]
+        return {name: gain for name, gain in gains.items() if name not in MORE}
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -101,7 +107,7 @@ def evaluate_model(
     store: EmbeddingStore | None = None,
     quiet: bool = True,
 ) -> Evaluation:
-    """Judge a model beside `constant`, `length` and, when refitting, `naive` and an `oracle`; or beside another model.
+    """Judge a model beside `constant`, `length` and, refitted, `style`, `naive` and `oracle`; or beside another model.
 
     Args:
         rm: a model of `tacit.fit` or of `tacit.finetune`.
@@ -194,7 +200,10 @@ def evaluate_model(
         predictions = predict_as_it_is(ours, log, against=theirs, store=store, quiet=quiet)
         title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
     rows = compare(
-        predictions, truth, references=(*([other] if theirs else []), "naive", "oracle", "constant")
+        predictions,
+        truth,
+        references=(*([other] if theirs else []), "naive", "oracle", "constant"),
+        more=True,
     )
     found = next(p for p in predictions if p.method == main)
     return Evaluation(
@@ -284,7 +293,7 @@ def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
 
 
 def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
-    wanted: list[Method] = [methods.Constant(), methods.Length(), methods.Naive(), method]
+    wanted: list[Method] = [methods.Constant(), methods.Length(), Style(), methods.Naive(), method]
     if log.roles.gold is not None:
         wanted.append(methods.Oracle())
     kept: dict[str, Method] = {}
@@ -320,9 +329,13 @@ def _caption(rows: list[Row], ours: Judged, theirs: Judged | None, folds: int, l
     if set(own.metrics) <= {"base_rate"}:
         lines.append(f"Nothing here judges {main}; name --gold or --rank.")
     for name, title in (("within_prompt_accuracy", "order within prompts"), ("auroc", "AUROC")):
-        length = next((row for row in rows if row.method == "length"), None)
-        if length and name in own.metrics and length.metrics[name].value > own.metrics[name].value:
-            lines.append(f"Length alone does better than {main} in {title}.")
+        lines += [
+            f"{row.method.capitalize()} alone does better than {main} in {title}."
+            for row in rows
+            if row.method in ("length", "style")
+            and name in own.metrics
+            and row.metrics[name].value > own.metrics[name].value
+        ]
     return "\n".join(lines + _told_gold(rows, ours, theirs, folds))
 
 

@@ -15,17 +15,21 @@ from tacit.evaluation.bootstrap import (
     Weighted,
     weighted_auroc,
     weighted_mean,
+    weighted_over_prompts,
+    weighted_pearson,
     weighted_spearman,
     weighted_within_prompt,
 )
-from tacit.evaluation.metrics import ece
+from tacit.evaluation.metrics import ece, prompt_ndcg, prompt_regrets
 
 Floats = NDArray[np.floating]
 Protocol = Literal["honest", "calibrated", "oracle", "in-sample", "partly in-sample"]
 
 
-LOWER_IS_BETTER = ("brier", "ece")
+LOWER_IS_BETTER = ("brier", "ece", "best_of_n_regret")
 """Metrics that count errors; of all others more is better."""
+MORE = ("within_prompt_ndcg", "best_of_n_regret", "pearson")
+"""What `compare(more=True)` adds: tables have no room for it, and no verdict hangs on it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ class Predictions:
     @property
     def probability_N(self) -> Floats:
         """σ(score)."""
-        return 1 / (1 + np.exp(-np.clip(self.score_N.astype(np.float64), -500, 500)))
+        from scipy.special import expit
+
+        return np.asarray(expit(self.score_N.astype(np.float64)))
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ def compare(
     *,
     references: tuple[str, ...] = ("naive", "oracle", "constant"),
     draws: int = 1000,
+    more: bool = False,
 ) -> list[Row]:
     """Judge every method on the same rows and the same bootstrap draws.
 
@@ -118,12 +125,13 @@ def compare(
         truth: what to judge against; metrics without their truth are left out.
         references: methods from which differences are taken.
         draws: of the bootstrap. ECE and its differences come without bounds, see `tacit.evaluation.bootstrap`.
+        more: with the metrics of `MORE`, where there is gold.
     """
     # Drawn once each: intervals and differences are read off the same draws.
     drawn = {
         p.method: {
             name: Drawn.of(metric, units, draws=_draws(name, draws))
-            for name, (metric, units) in _measures(p, truth).items()
+            for name, (metric, units) in (_measures(p, truth) | (_more(p, truth) if more else {})).items()
         }
         for p in predictions
     }
@@ -155,7 +163,7 @@ def _draws(metric: str, draws: int) -> int:
 Measure = tuple[Any, NDArray[np.int64]]
 
 
-def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
+def _measures(p: Predictions, truth: Truths) -> dict[str, Measure]:
     measures: dict[str, Measure] = {}
     order = _order(truth)
     if order is not None:
@@ -185,8 +193,24 @@ def _measures(p: Predictions, truth: Truths) -> Mapping[str, Measure]:
     return measures
 
 
+def _more(p: Predictions, truth: Truths) -> dict[str, Measure]:
+    """NDCG and regret within prompts, and where there are probabilities, their correlation with gold."""
+    if truth.gold_N is None:
+        return {}
+    known = np.isfinite(truth.gold_N)
+    gold, score, units = truth.gold_N[known], p.score_N[known], truth.units_N[known]
+    within = (score, gold, truth.prompts_N[known], units)
+    measures: dict[str, Measure] = {
+        "within_prompt_ndcg": (weighted_over_prompts(prompt_ndcg, *within), units),
+        "best_of_n_regret": (weighted_over_prompts(prompt_regrets, *within), units),
+    }
+    if p.has_level:
+        measures["pearson"] = (weighted_pearson(p.probability_N[known], gold), units)
+    return measures
+
+
 def _order(truth: Truths) -> Floats | None:
     return -truth.rank_N if truth.rank_N is not None else truth.gold_N
 
 
-__all__ = ["LOWER_IS_BETTER", "Predictions", "Row", "Truths", "Weighted", "compare"]
+__all__ = ["LOWER_IS_BETTER", "MORE", "Predictions", "Row", "Truths", "Weighted", "compare"]

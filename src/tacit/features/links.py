@@ -38,12 +38,14 @@ LOOSE = 0.2
 .05, .09 and .2) a fit had the order between the parts wrong, wrong and right; the worlds of `tacit bench` leave .9, and
 RealHumanEval, where the number of the turn tells much of a text, .5."""
 
+MOST_ROWS = 1 << 16
+"""Rows that are read for a cut, at most: more find no other."""
+
 _SMALLEST = 0.02  # share of the rows that a part has at least
 _FEWEST = 20  # rows of it
 _MOST_PARTS = 16
 _DIRECTIONS = 3  # in which cuts are tried
 _STEPS = 4096  # cuts tried along each of them
-_MOST_ROWS = 1 << 16  # read for a cut: more find no other
 _PER_PROMPT = 8  # prompts for each coordinate: with few, text that varies tells any context by chance
 
 
@@ -132,10 +134,10 @@ def find_links(
 
 
 def _some(rows_n: Rows) -> Rows:
-    """These rows, or `_MOST_ROWS` of them from first to last."""
-    if len(rows_n) <= _MOST_ROWS:
+    """These rows, or `MOST_ROWS` of them from first to last."""
+    if len(rows_n) <= MOST_ROWS:
         return rows_n
-    return rows_n[np.linspace(0, len(rows_n) - 1, _MOST_ROWS).astype(np.int64)]
+    return rows_n[np.linspace(0, len(rows_n) - 1, MOST_ROWS).astype(np.int64)]
 
 
 def _loosest(text_nS: FloatArray, context_nC: FloatArray, prompts: int, least: int) -> _Cut | None:

@@ -19,7 +19,7 @@ from tacit.errors import ConfigError, DegenerateDataError, shown
 from tacit.methods.observations import Observations
 from tacit.methods.parameters import require_number
 
-View = Literal["reward", "propensity", "all", "context", "prompt", "length", "none"]
+View = Literal["reward", "propensity", "all", "context", "prompt", "style", "length", "none"]
 Claim = Literal["none", "clean_risk", "clean_squared", "clean_pairs", "consistent"]
 Setting = Literal["implicit", "explicit", "pairwise", "any"]
 Level = Literal["prob", "prob_scaled", "logit_shift", "rank"]
@@ -34,7 +34,7 @@ class Head:
         name: the key under which its logits reach the loss.
         view: which features it may see. `reward`: the text; `propensity`: context and style;
             `all`: text and context; `context`: context alone, a free constant where the log has none; `prompt`: the
-            prompt's embedding; `length`: the length alone; `none`: a free constant per output.
+            prompt's embedding; `style`, `length`: these alone; `none`: a free constant per output.
         bias: initial logit of each output; its length is the number of outputs.
         scalar: logits come as [..., B] instead of [..., B, outputs].
 

@@ -13,6 +13,7 @@ _REWARD_SEES = {
     "all": " on text and context",
     "context": " on context alone",
     "prompt": " on the prompt alone",
+    "style": " on the style alone",
     "length": " on the length alone",
 }
 """Said of a reward head by its view; the text is what is expected of it."""

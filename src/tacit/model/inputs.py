@@ -95,6 +95,7 @@ class Scalings:
         views = {
             "reward": reward,
             "all": text if context is None else View("all", (*text.blocks, context)),
+            "style": View("style", (style,)),
             "length": View("length", (Block(inputs.style_NS[:, :1].copy(), self.blocks["length"]),)),
         }
         if propensity_features == "text":

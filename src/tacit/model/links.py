@@ -20,20 +20,22 @@ _NAMED = 3  # parts, and values of a part, that a sentence names
 _VALUES = 16  # different numbers from which a column is named by its middle
 
 
+def context_tells(method: Method, log: FeedbackLog) -> bool:
+    """Whether one signal is explained by liking and acting, without gold, beside context that varies."""
+    return (
+        method.exchangeable
+        and len(log.roles.signals) == 1
+        and log.roles.gold is None
+        and context_varies(log.context_columns())
+    )
+
+
 def log_links(method: Method, log: FeedbackLog, views: Views, inputs: Inputs) -> Links | None:
     """The parts of the texts that the context of a log does not link; None where it is not context that tells.
 
-    It is where one signal is explained by liking and acting, without gold, and propensity heads see context that varies
-    and not the text. None also of logs with too few prompts to say.
+    See `context_tells`; nor is it where propensity heads see the text. None also of logs with too few prompts to say.
     """
-    if (
-        not method.exchangeable
-        or len(log.roles.signals) != 1
-        or log.roles.gold is not None
-        or inputs.context_NC is None
-        or views["propensity"].name == "text"
-        or not context_varies(log.context_columns())
-    ):
+    if inputs.context_NC is None or views["propensity"].name == "text" or not context_tells(method, log):
         return None
     text_NS = np.stack(
         [one.numpy() for one in sketch(views["reward"], len(log), COORDINATES).values()], axis=1

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -236,8 +235,10 @@ def fitted_to(info: Mapping[str, Any]) -> str:
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (1 + e⁻ˣ), without overflow."""
-    return torch.sigmoid(torch.from_numpy(np.asarray(logits, dtype=np.float32))).numpy()
+    """1 / (1 + e⁻ˣ), without overflow, of a logit alone as of one among others: torch's depends on where it stands."""
+    from scipy.special import expit
+
+    return np.asarray(expit(np.asarray(logits, dtype=np.float32)))
 
 
 def listed(pairs: Any) -> Listed:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
+from scipy.special import expit
 from starlette.requests import ClientDisconnect, Request
 
 from tacit.model import Scorer
@@ -65,7 +65,7 @@ class Service:
 
     def probability(self, reward: float) -> float:
         """The sigmoid of the reward's logit: a number from 0 to 1, a probability where the model has one."""
-        return float(np.exp(-np.logaddexp(0.0, -self.scorer.logit(reward))))
+        return float(expit(self.scorer.logit(reward)))
 
     async def read(self, request: Request, shape: type[Model]) -> Model:
         """The body of a request, checked.

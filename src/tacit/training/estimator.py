@@ -132,7 +132,9 @@ class HeadEstimator:
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """[N, 2]: P(disliked), P(liked)."""
-        liked = 1 / (1 + np.exp(-self.decision_function(X)))
+        from scipy.special import expit
+
+        liked = expit(self.decision_function(X))
         return np.stack([1 - liked, liked], axis=1).astype(np.float32)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:

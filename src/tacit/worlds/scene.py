@@ -260,7 +260,7 @@ def check_unit(world: str, **rates: float) -> None:
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:
-    """Probabilities of logits."""
+    """Probabilities of logits. scipy's differ in the last bit, and a seed would then be another world."""
     probability: FloatArray = 1 / (1 + np.exp(-logits))
     return probability
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from tacit.data import FeedbackLog, Roles, Signal
 from tacit.errors import ConfigError
+from tacit.worlds.scene import sigmoid
 from tacit.worlds.simulate import simulate
 from tacit.worlds.stdlib_answers import AnswerSet, stdlib_answers
 
@@ -160,14 +161,14 @@ def _context(rows: int) -> _Context:
 def _preference(answers: AnswerSet) -> FloatArray:
     by_kind_N = np.array([LIKED[kind] for kind in answers.kinds])
     taste = np.random.default_rng(12).normal(scale=_TASTE_SPREAD, size=int(answers.prompt_ids.max()) + 1)
-    return _sigmoid(np.log(by_kind_N / (1 - by_kind_N)) + taste[answers.prompt_ids])
+    return sigmoid(np.log(by_kind_N / (1 - by_kind_N)) + taste[answers.prompt_ids])
 
 
 def _propensity(responses: list[str], context: _Context) -> FloatArray:
     log_length_N = np.log1p([len(text) for text in responses])
     length_N = (log_length_N - log_length_N.mean()) / max(float(log_length_N.std()), 1e-9)
     code_N = np.array(["```" in text for text in responses])
-    return _sigmoid(
+    return sigmoid(
         _COPY_BASE
         + np.array(_COPY_POSITION)[context.position_N]
         + np.array([_COPY_DEVICE[name] for name in context.device_N])
@@ -175,8 +176,3 @@ def _propensity(responses: list[str], context: _Context) -> FloatArray:
         + _COPY_LENGTH * length_N
         + _COPY_CODE * code_N
     )
-
-
-def _sigmoid(logits: FloatArray) -> FloatArray:
-    probability: FloatArray = 1 / (1 + np.exp(-logits))
-    return probability

@@ -168,13 +168,16 @@ def write_rows(rows: Iterable[dict[str, Any]], path: Path) -> None:
         pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
 
 
-def _probability(scores_Sn: NDArray[np.float32]) -> NDArray[np.float64]:
-    return 1 / (1 + np.exp(-np.clip(scores_Sn.astype(np.float64), -500, 500)))
+def probability(scores_Sn: NDArray[np.float32]) -> NDArray[np.float64]:
+    """σ(score), in float64."""
+    from scipy.special import expit
+
+    return np.asarray(expit(scores_Sn.astype(np.float64)))
 
 
 def _by_seed(score: Score, judged: Judged) -> dict[str, list[float]]:
     liked_Sn, prompts_n = judged.liked_Sn.astype(np.float64), judged.prompts_n
-    p_Sn = _probability(score.scores_Sn)
+    p_Sn = probability(score.scores_Sn)
     level = has_level(score)
     metrics: dict[str, Callable[[int], float]] = {
         "within_prompt_accuracy": lambda s: m.within_prompt_accuracy(
@@ -201,7 +204,7 @@ def _by_seed(score: Score, judged: Judged) -> dict[str, list[float]]:
 def _weighted(score: Score, judged: Judged) -> dict[str, Weighted]:
     """Metrics that the bootstrap can draw, each the mean over seeds on the same prompts."""
     liked_Sn = judged.liked_Sn.astype(np.float64)
-    p_Sn = _probability(score.scores_Sn)
+    p_Sn = probability(score.scores_Sn)
     seeds = range(len(liked_Sn))
     found = {
         "within_prompt_accuracy": _mean(

@@ -6,9 +6,12 @@ import numpy as np
 
 from tacit.methods.nuisances.checks import Bools, Floats
 
+_NOTHING = 1e-150
+"""A column below is taken for zeros: its size could not be squared."""
+
 
 def sigmoid(f: Floats) -> Floats:
-    """1/(1+exp(−f)) without overflow.
+    """1/(1+exp(−f)) without overflow. scipy's differs in the last bit, and with it what fits store.
 
     Example:
         >>> sigmoid(np.array([-800.0, 0.0, 800.0])).tolist()
@@ -31,28 +34,39 @@ def softened(label_n: Bools) -> Floats:
     return np.where(label_n, (ones + 1) / (ones + 2), 1 / (zeros + 2))
 
 
-def logistic(x_nF: Floats, target_n: Floats) -> Floats:
-    """Coefficients [F] that minimise the mean cross-entropy of sigmoid(x·w) to targets strictly inside (0, 1).
+def logistic(
+    x_nF: Floats, target_n: Floats, *, ridge_F: Floats | None = None, start_F: Floats | None = None
+) -> Floats:
+    """Coefficients [F] that minimise the summed cross-entropy of sigmoid(x·w) to the targets, plus ridge·w²/2 of each.
 
-    Newton steps, halved until the loss falls: the loss is convex and grows in every direction, as no target is 0 or 1.
-    Columns that are combinations of others get the smallest coefficients.
+    Newton steps, halved until the loss falls: the loss is convex and has to grow in every direction. It does where no
+    target is 0 or 1; where some are, by a ridge. Columns that are combinations of others get the smallest coefficients.
+
+    Args:
+        x_nF: the columns.
+        target_n: from 0 to 1.
+        ridge_F: of each coefficient, 0 or more; none by default.
+        start_F: where to begin; 0 by default.
     """
     # Columns of one size, so that the tolerance below means the same for logits of 1e-3 and of 1e3.
-    size_F = np.maximum(np.abs(x_nF).max(axis=0), 1e-300)
+    size_F = np.abs(x_nF).max(axis=0)
+    size_F[size_F < _NOTHING] = 1.0  # a column of zeros, whose ridge would be infinite in its size
     x_nF = x_nF / size_F
-    w_F = np.zeros(x_nF.shape[1])
+    w_F = np.zeros(x_nF.shape[1]) if start_F is None else start_F * size_F
+    # In the units of the mean loss and of the scaled columns.
+    ridge_F = np.zeros_like(w_F) if ridge_F is None else ridge_F / size_F**2 / len(x_nF)
 
     def loss(w_F: Floats) -> float:
         f_n = x_nF @ w_F
-        return float(np.mean(np.logaddexp(0.0, f_n) - target_n * f_n))
+        return float(np.mean(np.logaddexp(0.0, f_n) - target_n * f_n) + (ridge_F * w_F**2).sum() / 2)
 
     now = loss(w_F)
     for _ in range(200):
         p_n = sigmoid(x_nF @ w_F)
-        slope_F = x_nF.T @ (p_n - target_n) / len(x_nF)
+        slope_F = x_nF.T @ (p_n - target_n) / len(x_nF) + ridge_F * w_F
         if np.abs(slope_F).max() < 1e-13:
             break
-        bend_FF = (x_nF.T * (p_n * (1 - p_n))) @ x_nF / len(x_nF)
+        bend_FF = (x_nF.T * (p_n * (1 - p_n))) @ x_nF / len(x_nF) + np.diag(ridge_F)
         step_F = np.linalg.lstsq(bend_FF, slope_F, rcond=1e-14)[0]
         for _ in range(40):
             after = loss(w_F - step_F)

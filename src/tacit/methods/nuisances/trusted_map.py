@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from tacit.errors import DegenerateDataError, IdentificationError
 from tacit.methods.nuisances.checks import Floats, probabilities, scores
-from tacit.methods.nuisances.logistic import sigmoid
+from tacit.methods.nuisances.logistic import logistic, sigmoid
 from tacit.methods.nuisances.maps import Affine
 
 _STEEPEST = 5.0
@@ -87,33 +87,16 @@ def shift_alone(f_N: ArrayLike, gold_N: ArrayLike) -> Affine:
 def likeliest(f: Floats, gold: Floats) -> Affine:
     """`slope_and_shift` of any sign, on checked rows: what intervals and cross-fitting repeat.
 
-    Newton steps, halved until the loss falls. The loss is convex; labels of both sides bound it in the shift, the
-    prior in the slope.
+    Labels of both sides bound the loss in the shift, the prior in the slope.
     """
     centre, spread = float(f.mean()), float(f.std()) or 1.0
     x_N2 = np.column_stack([(f - centre) / spread, np.ones_like(f)])
-    ridge_2 = np.array([1 / _STEEPEST**2, 0.0])
-
-    def loss(w_2: Floats) -> float:
-        logit = x_N2 @ w_2
-        return float(np.sum(np.logaddexp(0.0, logit) - gold * logit) + (ridge_2 * w_2**2).sum() / 2)
-
-    w_2 = np.array([0.0, float(np.log(gold.mean()) - np.log1p(-gold.mean()))])
-    now = loss(w_2)
-    for _ in range(100):
-        p = sigmoid(x_N2 @ w_2)
-        bend_22 = (x_N2.T * (p * (1 - p))) @ x_N2 + np.diag(ridge_2)
-        step_2 = np.linalg.lstsq(bend_22, x_N2.T @ (p - gold) + ridge_2 * w_2, rcond=None)[0]
-        for _ in range(40):
-            after = loss(w_2 - step_2)
-            if after <= now:
-                break
-            step_2 = step_2 / 2
-        else:
-            break  # no descent left that float64 can see
-        w_2, now = w_2 - step_2, after
-        if np.abs(step_2).max() <= 1e-12 * max(1.0, float(np.abs(w_2).max())):
-            break
+    w_2 = logistic(
+        x_N2,
+        gold,
+        ridge_F=np.array([1 / _STEEPEST**2, 0.0]),
+        start_F=np.array([0.0, float(np.log(gold.mean()) - np.log1p(-gold.mean()))]),
+    )
     slope = float(w_2[0]) / spread
     return Affine(slope, float(w_2[1]) - slope * centre)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import suppress
 
 from tacit.model.doctor.finding import Finding, fails, ok, skipped
 from tacit.model.doctor.patient import Patient, UnreadableError
@@ -53,12 +53,12 @@ def activation(patient: Patient) -> Finding:
     found = patient.config.get("problem_type")
     if found == "regression":
         return ok("activation", 'problem_type "regression": logits are handed out as they are')
+    from scipy.special import expit
+
     told = "problem_type is not set" if found is None else f"problem_type is {found!r}"
-    try:
+    with suppress(UnreadableError):
         score = float(alone(patient)[0])
-        told += f"; a score of {score:+.3f} would be handed out as {1 / (1 + math.exp(-score)):.3f}"
-    except (UnreadableError, OverflowError):
-        pass
+        told += f"; a score of {score:+.3f} would be handed out as {expit(score):.3f}"
     return fails(
         "activation",
         told,

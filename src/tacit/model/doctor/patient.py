@@ -48,6 +48,10 @@ class UnreadableError(Exception):
     """The model or its tokenizer does not load; the text says why."""
 
 
+class UnmeasuredError(UnreadableError):
+    """It does not load here, for want of memory or of a package: nothing that the folder is to blame for."""
+
+
 @dataclass(frozen=True)
 class Patient:
     """A reward model folder.
@@ -167,6 +171,7 @@ class Patient:
 
         Raises:
             UnreadableError: it does not load.
+            UnmeasuredError: it does not load on this machine.
         """
         from transformers import AutoTokenizer
 
@@ -180,7 +185,7 @@ class Patient:
                     AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
                 )
             except Exception as error:  # what a foreign folder raises is not ours to foresee
-                raise UnreadableError(f"the tokenizer does not load: {one_line(error)}") from None
+                raise _kind(error)(f"the tokenizer does not load: {one_line(error)}") from None
 
     def tokenizer_or_none(self) -> Any:
         """The tokenizer, or None where it does not load (`loads` says so)."""
@@ -197,6 +202,7 @@ class Patient:
 
         Raises:
             UnreadableError: it does not load, or was not to be loaded.
+            UnmeasuredError: it does not load on this machine.
         """
         import torch
         from transformers import AutoModelForSequenceClassification
@@ -226,7 +232,7 @@ class Patient:
             except UnreadableError:
                 raise
             except Exception as error:  # what a foreign folder raises is not ours to foresee
-                raise UnreadableError(
+                raise _kind(error)(
                     f"AutoModelForSequenceClassification does not load it: {one_line(error)}"
                 ) from None
         return model.eval(), missing
@@ -255,10 +261,15 @@ class Patient:
         stored = sum(path.stat().st_size for path in self.base.glob("*.safetensors"))
         needed = stored * (1 if self.stated("dtype") == "float32" else 2)  # mostly 16-bit, measured in 32
         if needed > 0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
-            raise UnreadableError(
+            raise UnmeasuredError(
                 f"it needs {needed / 2**30:.0f} GiB of memory in float32, more than this machine has; examine it on a "
                 "larger one"
             )
+
+
+def _kind(error: Exception) -> type[UnreadableError]:
+    """A package that transformers misses is this machine's, all else the folder's."""
+    return UnmeasuredError if isinstance(error, ImportError) else UnreadableError
 
 
 def _has_tokenizer(folder: Path) -> bool:
@@ -269,7 +280,7 @@ def _with_adapter(model: Any, folder: Path) -> Any:
     try:
         from peft import PeftModel
     except ImportError:
-        raise UnreadableError('an adapter is measured with peft: pip install "tacit[train]"') from None
+        raise UnmeasuredError('an adapter is measured with peft: pip install "tacit[train]"') from None
     return PeftModel.from_pretrained(model, folder, local_files_only=True)
 
 

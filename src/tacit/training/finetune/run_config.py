@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tacit.data import Signal
-from tacit.settings import Settings
+from tacit.settings import LoraSettings, Settings
 
 _SET_ABOVE = {
     *("output_dir", "seed", "use_cpu", "method", "method_parameters", "nuisances"),
@@ -17,19 +17,13 @@ _SET_ABOVE = {
 _Count = Annotated[int, Field(ge=1)]
 
 
-class LoraSettings(Settings):
-    """Train an adapter instead of all weights; it is merged into the checkpoint at the end.
+class AdapterSettings(LoraSettings):
+    """An adapter that is merged into the checkpoint at the end.
 
     Attributes:
-        r: rank.
-        alpha: scale is alpha / r.
-        dropout: of the adapter's input.
         target_modules: "all-linear", or names of the layers.
     """
 
-    r: _Count = 16
-    alpha: _Count = 32
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
 
 
@@ -48,7 +42,7 @@ class FinetuneSettings(Settings):
         method_parameters: its parameters.
         nuisances: numbers that are known, by name, such as `rho01: 0.1`.
         encoder: of the frozen features on which nuisances are estimated, where the method needs any.
-        lora: see `LoraSettings`; without it all weights are trained.
+        lora: see `AdapterSettings`; without it all weights are trained.
         device: "auto" takes the GPU where there is one; "cpu".
         seed: of everything that is drawn.
         training: knobs of `FeedbackRewardConfig`, by name.
@@ -72,7 +66,7 @@ class FinetuneSettings(Settings):
     method_parameters: dict[str, Any] = Field(default_factory=dict)
     nuisances: dict[str, float] = Field(default_factory=dict)
     encoder: str = "minilm"
-    lora: LoraSettings | None = None
+    lora: AdapterSettings | None = None
     device: Literal["auto", "cpu"] = "auto"
     seed: int = Field(0, ge=0, lt=2**32)
     training: dict[str, Any] = Field(default_factory=dict)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tacit.features.links import Links
+
 
 class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped here
     """Fine-tune a reward model on what users did.
@@ -70,6 +72,8 @@ class FeedbackRewardTrainer(Trainer):  # type: ignore[misc]  # transformers is u
     loss_is_scaled_for_ga = True  # `compute_loss` divides by the rows of the whole accumulated batch
     _tokens_here: Tensor | int = 0  # on this process, since the last time they were summed
     _tokens_seen = 0  # on all processes, those before a resume included
+    links: Links | None = None  # parts of the texts that no context links, where somebody has looked
+    unlinked: tuple[str, ...] = ()  # what was said of them
     _placed: tuple[Observations, Tensor, Tensor | None] | None = None  # see `_on_device`
 
     def __init__(

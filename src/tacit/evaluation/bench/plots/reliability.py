@@ -24,7 +24,7 @@ from tacit.evaluation.bench.plots.style import (
     of_run,
     runs,
 )
-from tacit.evaluation.bench.results import DRAWS, Line, has_level
+from tacit.evaluation.bench.results import DRAWS, Line, has_level, probability
 from tacit.evaluation.bench.run import BenchResult, Judged
 from tacit.evaluation.bootstrap import Interval, Weighted, bootstrap
 
@@ -63,7 +63,7 @@ def reliability(line: Line, judged: Judged, *, bins: int = BINS, draws: int = DR
         bins: at most as many.
         draws: of the bootstrap.
     """
-    p_N = 1 / (1 + np.exp(-np.clip(line.score.scores_Sn.astype(np.float64), -500, 500))).ravel()
+    p_N = probability(line.score.scores_Sn).ravel()
     liked_N = judged.liked_Sn.astype(np.float64).ravel()
     _, prompt_n = np.unique(judged.prompts_n, return_inverse=True)
     prompt_N = np.tile(prompt_n, len(judged.liked_Sn))
@@ -165,8 +165,7 @@ def _panel(ax: Axes, below: Axes, rows: list[Line], judged: Judged) -> None:
             markeredgewidth=0.5,
             zorder=3,
         )
-        p_N = 1 / (1 + np.exp(-np.clip(line.score.scores_Sn.astype(np.float64).ravel(), -500, 500)))
-        height, edges = np.histogram(p_N, bins=20, range=(0, 1))
+        height, edges = np.histogram(probability(line.score.scores_Sn), bins=20, range=(0, 1))
         below.stairs(height / height.max(), edges, color=look.colour, linestyle=look.line, linewidth=1.0)
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
