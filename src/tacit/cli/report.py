@@ -42,10 +42,12 @@ def report(
         ),
     ] = None,
     gold: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of trusted labels, 0 to 1: the answers audited so far.")
+        str | None,
+        typer.Option(metavar="NAME", help="Column of trusted labels, 0 to 1: the answers audited so far."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page to write; default report.html in the model's folder.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The page to write; default report.html in the model's folder."),
     ] = None,
     signal: Signals = None,
     context: Context = None,
@@ -71,7 +73,9 @@ def report(
     from tacit.model import load_model
 
     if path is None and gold is not None:
-        raise ConfigError(f"--gold {gold} is a column of a log, and no log is named; expected tacit report MODEL LOG")
+        raise ConfigError(
+            f"--gold {gold} is a column of a log, and no log is named; expected tacit report MODEL LOG"
+        )
     rm = load_model(model)
     target = model / _NAME if out is None else out
     _refuse(target, path)
@@ -132,6 +136,11 @@ def _print(found: TrustReport, target: Path) -> None:
         print(f"looked at on {printable(found.log)}, {found.rows:,} rows")
     for told in (found.origin, *summary(found)):
         indent = "    " if told.startswith(" ") else "  "
-        for line in textwrap.wrap(printable(told), _WIDTH, initial_indent=indent[:-2] if indent == "    " else "", subsequent_indent=indent):
+        for line in textwrap.wrap(
+            printable(told),
+            _WIDTH,
+            initial_indent=indent[:-2] if indent == "    " else "",
+            subsequent_indent=indent,
+        ):
             print(line)
     print(f"Read {target}")

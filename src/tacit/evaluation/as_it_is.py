@@ -229,7 +229,7 @@ def _why_no_likelihood(rm: FittedScorer, log: FeedbackLog, *, refits: bool = Tru
 
 @dataclass(frozen=True)
 class Lack:
-    """Why a model gives no likelihood of a log: its signals are others, context is not named, or the method has none."""
+    """Why a model gives no likelihood of a log: other signals, context that is not named, or a method without one."""
 
     why: str
     signals: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 
 from tacit import methods
 from tacit.data import FeedbackLog
-from tacit.errors import ConfigError, DataError, DegenerateDataError
+from tacit.errors import ConfigError, DegenerateDataError
 from tacit.evaluation.as_it_is import (
     NONE,
     Judged,

@@ -19,7 +19,7 @@ from tacit.evaluation.trust.biases import Bias
 from tacit.evaluation.trust.bins import bins_of
 from tacit.evaluation.trust.predictive import PREDICTED, Cell, Predictive, mean_error
 from tacit.evaluation.trust.reading import ACTING, Reading, SignalReading
-from tacit.evaluation.trust.statement import Statement
+from tacit.evaluation.trust.statement import WIDE, Statement
 from tacit.evaluation.trust.words import between, count, rate
 from tacit.features import context_varies, idle_columns
 from tacit.model import FittedScorer
@@ -30,13 +30,14 @@ Verdict = Literal["holds", "doubtful", "cannot be checked from this log", "not c
 Floats = NDArray[np.float64]
 
 _AGREE = 0.8  # Spearman of members below which the order hangs on luck
-_WIDE = 0.2  # interval of the share liked that says little
 _PROFILE = 2.0  # nats by which a move of all scores by ½ is told from the fit
 _ONES = 30  # rows that a signal has to fire on to tell its rates
 _FEW_ACT = 0.05  # propensity below which silence says nothing
 _MANY_PASSIVE = 0.05  # share of such rows
 _GOLD = 100  # audited rows from which they can bear an assumption out
-_MISTAKES = 0.05
+_ROWS_OF_GOLD = 50  # of one context
+_SEEN = 0.1  # shift of a context that an audit has to be able to see
+_SURELY, _MISTAKES = 0.01, 0.05  # rates of mistakes that are surely above the one, or surely below the other
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,7 @@ def _exclusion(clause: str, known: _Known) -> Assumption:
             f"{count(int(gold[1].sum()), 'audited answer')}, {_GOLD} or more are needed",
             "Audit more, from every context.",
         )
-    # The level is not what is asked here: an audit may contradict it in all contexts alike.
-    found = _worst_of(cells)
-    width = max(Z * cell.error for cell in cells)
+    found, unseen = _worst_of(cells), _bound(cells) * max(cell.error for cell in cells)
     checked = f"{count(int(gold[1].sum()), 'audited answer')} against P(liked), by context, less the mean difference."
     if found is not None:
         return Assumption(
@@ -162,12 +161,13 @@ def _exclusion(clause: str, known: _Known) -> Assumption:
             f"{found.by} {found.label}: {rate(found.observed)} liked, {rate(found.predicted)} expected",
             f"Leave {found.by} out of the context, or refit with these labels (--gold).",
         )
+    enough = unseen <= _SEEN
     return Assumption(
         claim,
         checked,
-        "holds",
-        f"no context differs beyond chance; a shift smaller than ±{rate(width)} would not be seen",
-        "Nothing to do.",
+        "holds" if enough else "not checked",
+        f"no context differs beyond chance; a shift up to {rate(unseen)} would not be seen",
+        "Nothing to do." if enough else "Audit more, from every context.",
     )
 
 
@@ -181,10 +181,18 @@ def _gold_by_context(reading: Reading, gold_N: Floats, known_N: NDArray[np.bool_
         bins = bins_of(name, values[known_N])
         for j, label in enumerate(bins.labels):
             rows = bins.at_N == j
-            if rows.sum() >= 10:
+            if rows.sum() >= _ROWS_OF_GOLD:
                 error = mean_error(y[rows], moved[rows], unit[rows])
                 cells.append(
-                    Cell("gold", name, label, int(rows.sum()), float(y[rows].mean()), float(moved[rows].mean()), error)
+                    Cell(
+                        "gold",
+                        name,
+                        label,
+                        int(rows.sum()),
+                        float(y[rows].mean()),
+                        float(moved[rows].mean()),
+                        error,
+                    )
                 )
     return cells
 
@@ -192,7 +200,11 @@ def _gold_by_context(reading: Reading, gold_N: Floats, known_N: NDArray[np.bool_
 def _worst_of(cells: list[Cell]) -> Cell | None:
     """The cell farthest off, if it is beyond what chance gives the farthest of so many."""
     worst = max(cells, key=lambda cell: abs(cell.z))
-    return worst if abs(worst.z) > norm.isf(0.025 / len(cells)) else None
+    return worst if abs(worst.z) > _bound(cells) else None
+
+
+def _bound(cells: list[Cell]) -> float:
+    return float(norm.isf(0.025 / len(cells)))
 
 
 def _misclicks(clause: str, known: _Known) -> Assumption:
@@ -207,10 +219,15 @@ def _misclicks(clause: str, known: _Known) -> Assumption:
             centre = (share + Z * Z / (2 * rows)) / (1 + Z * Z / rows)
             half = half_width(rows, share)
             low, high = max(0.0, centre - half), min(1.0, centre + half)
-            verdict: Verdict = "doubtful" if low > 0.01 else "holds" if high < _MISTAKES else "not checked"
+            verdict: Verdict = "not checked"
+            if low > _SURELY:
+                verdict = "doubtful"
+            elif high < _MISTAKES:
+                verdict = "holds"
             return Assumption(
                 clause,
-                "Audited answers on which a signal fired that was not due (positive on disliked, negative on liked).",
+                "Audited answers on which a signal fired that was not due (positive on disliked, negative on liked): mistakes, or "
+                "users who see it otherwise.",
                 verdict,
                 f"{name} on {wrong:,} of {count(rows, 'row')}, {between(low, high)} (95 %)",
                 {
@@ -230,7 +247,9 @@ def _misclicks(clause: str, known: _Known) -> Assumption:
                 "doubtful",
                 f"{count(both, 'row')} of {len(reading.log):,}; the fit "
                 + ("learned a rate of mistakes" if learned else "allows none"),
-                "Nothing to do: the rate is part of the fit." if learned else "Use latent_ml, which learns the rate.",
+                "Nothing to do: the rate is part of the fit."
+                if learned
+                else "Use latent_ml, which learns the rate.",
             )
     return Assumption(
         clause,
@@ -331,30 +350,29 @@ def _independent_signals(clause: str, known: _Known) -> Assumption:
             numbers,
             "A third signal, or an audit, would check it.",
         )
-    return Assumption(clause, "How often two signals fire together, against the model.", "holds", numbers, "Nothing to do.")
+    return Assumption(
+        clause, "How often two signals fire together, against the model.", "holds", numbers, "Nothing to do."
+    )
 
 
 def _better_than_chance(clause: str, known: _Known) -> Assumption:
     """Whether signals fire more often where they are due: by gold."""
     gold, reading = known.gold(), known.reading
     if gold is not None and reading is not None:
-        gold_N, known_N = gold
-        for one in reading.signals:
-            sign = one.signal.polarity
-            rows = known_N & one.seen_N & (gold_N != 0.5)
-            due = rows & ((gold_N > 0.5) if sign > 0 else (gold_N < 0.5))
-            other = rows & ~due
-            if due.sum() < 20 or other.sum() < 20:
-                continue
-            p1, p0 = float(one.fired_N[due].mean()), float(one.fired_N[other].mean())
-            error = float(np.sqrt(p1 * (1 - p1) / due.sum() + p0 * (1 - p0) / other.sum()))
-            sure: Verdict = "holds" if p1 - p0 > Z * error else "doubtful" if p0 - p1 > Z * error else "not checked"
+        told = [row for one in reading.signals if (row := _by_cause(one, *gold)) is not None]
+        if told:
+            name, due, other, error = min(told, key=lambda row: (row[1] - row[2]) / row[3])
+            sure: Verdict = "not checked"
+            if abs(due - other) > Z * error:
+                sure = "holds" if due > other else "doubtful"
             return Assumption(
                 clause,
                 "Signal rates on audited answers: where they are due, and where not.",
                 sure,
-                f"{one.signal.name}: {rate(p1)} where due, {rate(p0)} where not",
-                "Nothing to do." if sure == "holds" else "Look at the polarity of the signal; audit more answers.",
+                f"{name}: {rate(due)} where due, {rate(other)} where not",
+                "Nothing to do."
+                if sure == "holds"
+                else "Look at the polarity of the signal; audit more answers.",
             )
     return Assumption(
         clause,
@@ -363,6 +381,20 @@ def _better_than_chance(clause: str, known: _Known) -> Assumption:
         "–",
         "Audit answers: the signal should fire more often on liked ones (negative: on disliked ones).",
     )
+
+
+def _by_cause(
+    one: SignalReading, gold_N: Floats, known_N: NDArray[np.bool_]
+) -> tuple[str, float, float, float] | None:
+    """(signal, its rate where it is due, where it is not, standard error of the difference); None of few rows."""
+    rows_N = known_N & one.seen_N & (gold_N != 0.5)
+    due_N = rows_N & ((gold_N > 0.5) if one.signal.polarity > 0 else (gold_N < 0.5))
+    parts = [one.fired_N[due_N], one.fired_N[rows_N & ~due_N]]
+    if min(map(len, parts)) < _ROWS_OF_GOLD:
+        return None
+    due, other = (float(part.mean()) for part in parts)
+    variance = sum(p * (1 - p) / len(part) for p, part in zip((due, other), parts, strict=True))
+    return one.signal.name, due, other, max(float(np.sqrt(variance)), 1e-9)
 
 
 def _same_activity(clause: str, known: _Known) -> Assumption:
@@ -463,25 +495,37 @@ def _context(known: _Known) -> Assumption | None:
             "Context columns of the fit.",
             "doubtful" if alone else "not checked",
             "none is named" + ("" if alone else "; several signals or gold do without"),
-            "Name columns that move clicks but not preference (--context), or add signals." if alone else "Nothing to do.",
+            "Name columns that move clicks but not preference (--context), or add signals."
+            if alone
+            else "Nothing to do.",
         )
     if known.reading is None:
         return _without_log(claim, "Whether context columns vary, and signals with them.")
     columns = known.reading.log.context_columns()
     if not columns:
-        return _without_log(claim, "Whether context columns vary, and signals with them.", "name the context too")
+        return _without_log(
+            claim, "Whether context columns vary, and signals with them.", "name the context too"
+        )
     idle = idle_columns(columns)
     if not context_varies(columns):
         return Assumption(
-            claim, "Whether context columns vary.", "doubtful", f"{', '.join(idle)}: no use", "Name one that varies."
+            claim,
+            "Whether context columns vary.",
+            "doubtful",
+            f"{', '.join(idle)}: no use",
+            "Name one that varies.",
         )
-    moving = [bias.column for bias in known.biases if bias.column in columns and any(s.moves for s in bias.signals)]
+    moving = [
+        bias.column for bias in known.biases if bias.column in columns and any(s.moves for s in bias.signals)
+    ]
     return Assumption(
         claim,
         "Whether signal rates differ between contexts beyond chance (1 %).",
         "holds" if moving else "doubtful",
         f"they do by {', '.join(moving)}" if moving else "they do not, by any column",
-        "Nothing to do." if moving else "Name context that moves clicks; this does not tell acting from liking.",
+        "Nothing to do."
+        if moving
+        else "Name context that moves clicks; this does not tell acting from liking.",
     )
 
 
@@ -493,7 +537,7 @@ def _linked(known: _Known) -> Assumption | None:
     shares = ", ".join(rate(share) for share in links["shares"])
     return Assumption(
         "texts of all kinds are seen in shared contexts",
-        "The cut of the texts that context tells best: of its variance, the share that context leaves untold (by the fit).",
+        "The cut of the texts that context tells best: the share of its variance that is left untold (by the fit).",
         "doubtful" if apart else "holds",
         f"{links['components']} parts ({shares} of the rows), {rate(links['crossing'])} cross"
         if apart
@@ -522,7 +566,9 @@ def _overlap(known: _Known) -> Assumption | None:
             checked,
             "doubtful" if doubtful else "holds",
             f"on {rate(share)} of the rows; nine of ten rows lie from {between(low, high)}",
-            "Rewards of responses that only stood there are guesses: show some where people look." if doubtful else "Nothing to do.",
+            "Rewards of responses that only stood there are guesses: show some where people look."
+            if doubtful
+            else "Nothing to do.",
         )
     if estimated is not None:
         doubtful = estimated["low"] < _FEW_ACT
@@ -532,7 +578,9 @@ def _overlap(known: _Known) -> Assumption | None:
             "doubtful" if doubtful else "holds",
             f"estimated before the reward: mean {rate(estimated['mean'])}, nine of ten rows from "
             f"{between(estimated['low'], estimated['high'])}",
-            "Few rows weigh as much as many: compare clips, or name more context." if doubtful else "Nothing to do.",
+            "Few rows weigh as much as many: compare clips, or name more context."
+            if doubtful
+            else "Nothing to do.",
         )
     return _without_log(claim, checked, None if known.reading is None else known.reading.silent)
 
@@ -545,7 +593,13 @@ def _foretells(known: _Known) -> Assumption | None:
     if known.reading is None:
         return _without_log(claim, checked)
     if known.fit is None:
-        return Assumption(claim, checked, "not checked", known.reading.silent or "too few rows", "Name signals and context of the fit.")
+        return Assumption(
+            claim,
+            checked,
+            "not checked",
+            known.reading.silent or "too few rows",
+            "Name signals and context of the fit.",
+        )
     how = _told_origin(known.reading)
     off = known.fit.off
     if not off:
@@ -554,7 +608,9 @@ def _foretells(known: _Known) -> Assumption | None:
             f"{checked} {how}",
             "holds" if known.fit.held_out or known.reading.overlap.share == 0 else "not checked",
             f"none of {len(known.fit.cells)} cells is off beyond chance",
-            "Nothing to do." if known.fit.held_out or known.reading.overlap.share == 0 else "Name a log that the fit has not read.",
+            "Nothing to do."
+            if known.fit.held_out or known.reading.overlap.share == 0
+            else "Name a log that the fit has not read.",
         )
     worst = off[0]
     where = "predicted rate" if worst.by == PREDICTED else worst.by
@@ -580,16 +636,23 @@ def _told_origin(reading: Reading) -> str:
 
 
 def _order(known: _Known) -> Assumption:
-    claim, checked = "the order does not hang on luck", "Agreement of the members, which differ in seed and held-out prompts."
+    claim, checked = (
+        "the order does not hang on luck",
+        "Agreement of the members, which differ in seed and held-out prompts.",
+    )
     agreement = known.said.member_spearman
     if agreement is None:
-        return Assumption(claim, checked, "not checked", "one member, or nothing to compare", "Fit with several members.")
+        return Assumption(
+            claim, checked, "not checked", "one member, or nothing to compare", "Fit with several members."
+        )
     return Assumption(
         claim,
         checked,
         "holds" if agreement >= _AGREE else "doubtful",
         f"Spearman {rate(agreement)}; {rate(_AGREE)} or more is expected",
-        "Nothing to do." if agreement >= _AGREE else "More rows, context or signals; until then mind the uncertainty.",
+        "Nothing to do."
+        if agreement >= _AGREE
+        else "More rows, context or signals; until then mind the uncertainty.",
     )
 
 
@@ -601,7 +664,7 @@ def _roles(known: _Known) -> Assumption | None:
         "the heads explain what they are meant to",
         "Swap index: a member's reward with another's propensity, less that with another's reward.",
         "doubtful" if swap > 0 else "holds",
-        rate(swap),
+        f"{rate(swap)}; above 0 they change roles",
         "Name context, or add a signal." if swap > 0 else "Nothing to do.",
     )
 
@@ -616,9 +679,9 @@ def _level(known: _Known) -> Assumption | None:
         return Assumption(
             claim,
             "The fit's interval (95 %, by profile likelihood), within its assumptions.",
-            "holds" if width <= _WIDE else "doubtful",
+            "holds" if width <= WIDE else "doubtful",
             between(*said.interval),
-            "Nothing to do." if width <= _WIDE else "Use the order; audit answers for the level (section 5).",
+            "Nothing to do." if width <= WIDE else "Use the order; audit answers for the level (section 5).",
         )
     if said.profile is not None:
         lost = min(nats for shift, nats in said.profile if abs(shift) == 0.5)
@@ -627,10 +690,12 @@ def _level(known: _Known) -> Assumption | None:
             "Nats lost when all scores are moved by ½ and all else is refitted, within the form of the fit.",
             "holds" if lost >= _PROFILE else "doubtful",
             f"{lost:.1f}; {_PROFILE:.0f} or more tell the move from the fit",
-            "Nothing to do." if lost >= _PROFILE else "Use the order; audit answers for the level (section 5).",
+            "Nothing to do."
+            if lost >= _PROFILE
+            else "Use the order; audit answers for the level (section 5).",
         )
     if said.bounds is not None:
-        wide = said.bounds[1] - said.bounds[0] > _WIDE
+        wide = said.bounds[1] - said.bounds[0] > WIDE
         return Assumption(
             claim,
             "What one signal leaves open however long the log.",

@@ -17,6 +17,7 @@ which trusts the assumptions of the fit; the first number does not.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,6 +59,7 @@ class Audited:
         predicted: the model's mean P(liked) of the same rows; None where scores only order.
         difference: predicted less audited on these rows; None likewise.
         verdict: "agree" or "contradict": whether that difference may be 0; "nothing to compare".
+        stated: whether the interval of the audit and that of the fit share a value; None where the fit states none.
     """
 
     rows: int
@@ -65,6 +67,7 @@ class Audited:
     predicted: float | None
     difference: Interval | None
     verdict: Literal["agree", "contradict", "nothing to compare"]
+    stated: bool | None
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,10 @@ def audit(info: dict[str, Any], has_probability: bool, reading: Reading | None) 
     ends = info["metrics"].get("base_rate_interval") if has_probability else None
     near = 0.5 if ends is None else min(max(0.5, ends[0]), ends[1])
     needs = tuple(
-        Need(d, rows_needed(near, d), None if ends is None else rows_beside(near, d, tuple(ends))) for d in WIDTHS
+        Need(d, rows_needed(near, d), None if ends is None else rows_beside(near, d, tuple(ends)))
+        for d in WIDTHS
     )
-    audited = None if reading is None else _audited(reading)
+    audited = None if reading is None else _audited(reading, ends)
     told = " and ".join(f"{count(need.alone, 'answer')} for ±{rate(need.within)}" for need in needs)
     told = f"Drawn at random from the responses that were shown: {told}"
     if ends is not None:
@@ -156,20 +160,23 @@ def audit(info: dict[str, Any], has_probability: bool, reading: Reading | None) 
     return Audit(near, needs, audited, f"{told}.", _advice(audited))
 
 
-def _audited(reading: Reading) -> Audited | None:
+def _audited(reading: Reading, ends: Sequence[float] | None) -> Audited | None:
     gold_N, known_N = reading.log.gold_values()
     if not known_N.any():
         return None
     gold_n, unit_n = gold_N[known_N].astype(np.float64), reading.unit_N[known_N]
     share = _never_certain(bootstrap(weighted_mean(gold_n), unit_n), len(gold_n))
+    stated = None
+    if ends is not None and math.isfinite(share.low):
+        stated = share.low <= ends[1] and ends[0] <= share.high
     if reading.liked_N is None:
-        return Audited(len(gold_n), share, None, None, "nothing to compare")
+        return Audited(len(gold_n), share, None, None, "nothing to compare", stated)
     liked_n = reading.liked_N[known_N]
     gap = bootstrap(weighted_mean(liked_n - gold_n), unit_n)
     if not math.isfinite(gap.low):
-        return Audited(len(gold_n), share, float(liked_n.mean()), gap, "nothing to compare")
+        return Audited(len(gold_n), share, float(liked_n.mean()), gap, "nothing to compare", stated)
     agree = gap.low <= 0 <= gap.high
-    return Audited(len(gold_n), share, float(liked_n.mean()), gap, "agree" if agree else "contradict")
+    return Audited(len(gold_n), share, float(liked_n.mean()), gap, "agree" if agree else "contradict", stated)
 
 
 def _never_certain(share: Interval, rows: int) -> Interval:
@@ -188,7 +195,9 @@ def _advice(audited: Audited | None) -> str:
     if audited is None:
         return f"Draw rows at random, let somebody judge them who does not see clicks, name the column --gold. {does}"
     if audited.verdict == "contradict":
-        return f"Do not use these probabilities as they are. {does}"
+        assert audited.difference is not None
+        small = abs(audited.difference.value) <= WIDTHS[0]
+        return f"{'The gap is small' if small else 'Do not use these probabilities as they are'}. {does}"
     if audited.verdict == "nothing to compare":
         return does
     return f"Nothing is contradicted; more rows narrow it further. {does}"

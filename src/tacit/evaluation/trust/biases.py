@@ -16,7 +16,7 @@ from tacit.evaluation.trust.words import rate
 
 LENGTH = "response length (words)"
 
-_LEAST = 20  # rows of a bin that a sentence names
+_LEAST, _SHARE = 20, 0.05  # rows of a bin that a sentence names, and their share of all
 _SURE = 0.01  # chance of such differences where there are none, below which they are said to be there
 _FAR = 0.1  # between mean P(liked) of two bins, beyond which an audit is advised
 
@@ -46,7 +46,8 @@ class SignalBias:
 
     def ends(self) -> tuple[int, int] | None:
         """Bins with the highest and the lowest rate, of those with rows enough to be named; None of fewer than two."""
-        named = [j for j, rows in enumerate(self.seen) if rows >= _LEAST]
+        least = max(_LEAST, _SHARE * sum(self.seen))
+        named = [j for j, rows in enumerate(self.seen) if rows >= least]
         if len(named) < 2:
             return None
         values = {j: self.fired[j] or 0.0 for j in named}
@@ -64,6 +65,7 @@ class Bias:
         liked: mean P(liked) of each; None where scores only order.
         reward: mean reward of each.
         signals: by signal.
+        audited: mean gold of each; None where the log has none.
         told: sentences, one per signal.
         do: what follows.
     """
@@ -74,6 +76,7 @@ class Bias:
     liked: tuple[float, ...] | None
     reward: tuple[float, ...]
     signals: tuple[SignalBias, ...]
+    audited: tuple[float | None, ...] | None
     told: tuple[str, ...]
     do: str
 
@@ -106,7 +109,11 @@ def _bias(reading: Reading, bins: Bins, *, is_context: bool) -> Bias:
             )
         )
     liked = None if reading.liked_N is None else tuple(_means(bins, reading.liked_N))
-    told = tuple(_sentence(bins, one, liked) for one in signals)
+    named = tuple(f"{bins.name} {label}" if is_context else f"{label} words" for label in bins.labels)
+    told = tuple(
+        _sentence(named, one, liked, read.signal.polarity)
+        for one, read in zip(signals, reading.signals, strict=True)
+    )
     return Bias(
         bins.name,
         bins.labels,
@@ -114,14 +121,13 @@ def _bias(reading: Reading, bins: Bins, *, is_context: bool) -> Bias:
         liked,
         tuple(_means(bins, reading.reward_N)),
         tuple(signals),
+        _audited(reading, bins),
         told,
         _advice(signals, liked, is_context=is_context),
     )
 
 
-def chance_of(
-    fired_n: NDArray[np.bool_], at_n: NDArray[np.int64], unit_n: NDArray[np.int64]
-) -> float | None:
+def chance_of(fired_n: NDArray[np.bool_], at_n: NDArray[np.int64], unit_n: NDArray[np.int64]) -> float | None:
     """P-value of the score test that a signal fires at one rate in all bins; None where there is nothing to compare.
 
     S_j = Σ_{i in j} (y_i − ȳ) for all bins but one, SᵀV⁻¹S ~ χ² with as many degrees of freedom; V is the covariance of
@@ -133,8 +139,8 @@ def chance_of(
         unit_n: its unit.
 
     Example:
-        >>> half = np.arange(200) % 2 == 0
-        >>> chance_of(half, np.arange(200) // 100, np.arange(200)), chance_of(half, half.astype(int), np.arange(200)) < 1e-9
+        >>> row, half = np.arange(200), np.arange(200) % 2 == 0
+        >>> chance_of(half, row // 100, row), chance_of(half, half.astype(int), row) < 1e-9
         (1.0, True)
     """
     from scipy.stats import chi2
@@ -158,24 +164,41 @@ def _means(bins: Bins, value_N: NDArray[np.float64]) -> list[float]:
     return [float(total / rows) for total, rows in zip(sums, bins.rows, strict=True)]
 
 
-def _sentence(bins: Bins, one: SignalBias, liked: tuple[float, ...] | None) -> str:
+def _audited(reading: Reading, bins: Bins) -> tuple[float | None, ...] | None:
+    gold_N, known_N = reading.log.gold_values()
+    if not known_N.any():
+        return None
+    rows_J = np.bincount(bins.at_N[known_N], minlength=len(bins.labels))
+    sums_J = np.bincount(bins.at_N[known_N], weights=gold_N[known_N], minlength=len(bins.labels))
+    return tuple(float(total / rows) if rows else None for total, rows in zip(sums_J, rows_J, strict=True))
+
+
+def _sentence(named: tuple[str, ...], one: SignalBias, liked: tuple[float, ...] | None, polarity: int) -> str:
     ends = one.ends()
     if ends is None:
-        return f"{one.signal}: too few rows beside each other to compare (fewer than {_LEAST} in all bins but one)."
+        return (
+            f"{one.signal}: there are no two bins with {_LEAST} rows and a twentieth of the log to compare."
+        )
     high, low = ends
-    (most, least), (at_most, at_least) = ([one.fired[j] or 0.0 for j in ends], [bins.labels[j] for j in ends])
+    most, least = one.fired[high] or 0.0, one.fired[low] or 0.0
     if not one.moves:
-        return f"{one.signal} fires alike, as far as chance tells: from {rate(least)} to {rate(most)}."
+        return f"{one.signal} fires alike, as far as chance tells: from {rate(least)} to {rate(most)} of the rows."
     if least > 0:
-        told = f"{one.signal} fires {most / least:.1f} times as often at {at_most} as at {at_least}"
+        told = f"{one.signal} fires {most / least:.1f} times as often at {named[high]} as at {named[low]}"
     else:
-        told = f"{one.signal} fires at {at_most} and never at {at_least}"
-    told += f" ({rate(most)} against {rate(least)})"
+        told = f"{one.signal} fires at {named[high]} and never at {named[low]}"
+    told += f" ({rate(most)} against {rate(least)})."
+    if one.acting is None and liked is None:
+        return told
+    parts = []
     if one.acting is not None:
-        told += f"; by the fit, {rate(one.acting[high])} and {rate(one.acting[low])} of those act who have cause to"
+        whom = "like" if polarity > 0 else "dislike"
+        parts.append(
+            f"of those who {whom} an answer {rate(one.acting[high])} and {rate(one.acting[low])} act there"
+        )
     if liked is not None:
-        told += f", and the answers themselves are liked {rate(liked[high])} and {rate(liked[low])}"
-    return f"{told}."
+        parts.append(f"P(liked) is {rate(liked[high])} and {rate(liked[low])}")
+    return f"{told} By the fit, {'; '.join(parts)}."
 
 
 def _advice(signals: list[SignalBias], liked: tuple[float, ...] | None, *, is_context: bool) -> str:
@@ -184,11 +207,14 @@ def _advice(signals: list[SignalBias], liked: tuple[float, ...] | None, *, is_co
         return "Name the signals of the fit to see how often they fire here."
     if not moving:
         return "Nothing to do: a column that moves nothing does no harm, and helps as little."
-    apart = max(abs(liked[e[0]] - liked[e[1]]) for one in moving if (e := one.ends())) if liked is not None else 0.0
+    apart = (
+        max(abs(liked[e[0]] - liked[e[1]]) for one in moving if (e := one.ends()))
+        if liked is not None
+        else 0.0
+    )
     if not is_context:
-        return (
-            "Length may move hands and taste at once, and the log alone does not say which: "
-            + ("audit some short and some long answers." if apart > _FAR else "the model puts it down to hands.")
+        return "Length may move hands and taste at once, and the log alone does not say which: " + (
+            "audit some short and some long answers." if apart > _FAR else "the model puts it down to hands."
         )
     if apart > _FAR:
         return (

@@ -1,8 +1,8 @@
 """Can I trust it? Everything that `tacit report` says of a model, as numbers and sentences, without a picture.
 
-    folder  →  what it states
-    log     →  read once: rewards, who acts, what ought to fire
-            →  biases · assumptions · surface · scores;   the audit from both
+folder  →  what it states
+log     →  read once: rewards, who acts, what ought to fire
+        →  biases · assumptions · surface · scores;   the audit from both
 """
 
 from __future__ import annotations
@@ -149,7 +149,11 @@ def _origin(reading: Reading) -> str:
         return "Whether the fit has read these rows is not known."
     if share == 0:
         return "The fit has not read these rows."
-    told = "These are the rows of the fit" if share == 1 else f"The fit has read {100 * share:.1f} % of these rows"
+    told = (
+        "These are the rows of the fit"
+        if share == 1
+        else f"The fit has read {100 * share:.1f} % of these rows"
+    )
     if reading.held_out:
         return f"{told}: signal rates are foretold by members that did not train on the row; all else is in-sample."
     return f"{told}: what the model says of them is in-sample."
@@ -163,7 +167,9 @@ def summary(found: TrustReport) -> Iterator[str]:
     """
     yield found.statement.told
     for bias in found.biases:
-        yield from (f"{bias.column}: {told}" for told, one in zip(bias.told, bias.signals, strict=True) if one.moves)
+        yield from (
+            f"{bias.column}: {told}" for told, one in zip(bias.told, bias.signals, strict=True) if one.moves
+        )
     counts = found.verdicts()
     yield "Assumptions: " + ", ".join(
         f"{counts[name]} {words}"
@@ -180,6 +186,8 @@ def summary(found: TrustReport) -> Iterator[str]:
             yield f"  doubtful: {row.claim} ({row.found})"
     if found.surface is not None:
         yield f"Does length explain everything? {found.surface.told}"
+        if found.surface.judged is not None:
+            yield found.surface.do
     yield f"To settle the share liked: {found.audit.told}"
     if found.audit.audited is not None:
         yield audited_words(found.audit)
@@ -192,7 +200,12 @@ def audited_words(found: Audit) -> str:
     one = found.audited
     if one is None:
         return "No answer is audited here."
-    told = f"{count(one.rows, 'audited answer')}: {rate(one.share.value)} liked, {between(one.share.low, one.share.high)} (95 %)"
+    told = (
+        f"{count(one.rows, 'audited answer')}, if drawn at random: {rate(one.share.value)} liked, "
+        f"{between(one.share.low, one.share.high)} (95 %)"
+    )
+    if one.stated is not None:
+        told += f"; the fit's own interval {'overlaps' if one.stated else 'lies apart'}"
     if one.predicted is None or one.difference is None:
         return f"{told}; the scores have no level to compare."
     told += f"; the model says {rate(one.predicted)} of the same answers"
@@ -203,21 +216,14 @@ def audited_words(found: Audit) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
     if isinstance(value, Interval | Row):
         return value.to_json()
     if isinstance(value, Predictive):
-        return {
-            "held_out": value.held_out,
-            "bound": value.bound,
-            "off": len(value.off),
-            "cells": [{**dataclasses.asdict(cell), "z": cell.z} for cell in value.cells],
-        }
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        cells = [{**dataclasses.asdict(cell), "z": cell.z} for cell in value.cells]
+        return {"held_out": value.held_out, "bound": value.bound, "off": len(value.off), "cells": cells}
+    if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from tacit.evaluation.trust.findings import TrustReport, audited_words
 from tacit.evaluation.trust.pictures import Picture, bias_picture, predictive_picture, scores_picture
@@ -57,9 +60,19 @@ def page(found: TrustReport) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters |= {"rate": rate, "signed": _signed, "interval": _interval, "rows": _rows}
+    environment.filters |= {
+        "rate": rate,
+        "signed": _signed,
+        "interval": _interval,
+        "rows": _rows,
+        "prose": _prose,
+    }
     source = files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
     absent = lacks_pictures()
     return environment.from_string(source).render(
@@ -68,14 +81,18 @@ def page(found: TrustReport) -> str:
         pictures=Pictures() if absent else _pictures(found),
         absent=absent,
         audited=audited_words(found.audit),
-        gains={} if found.surface is None or found.surface.judged is None else differences(found.surface.judged),
+        gains={}
+        if found.surface is None or found.surface.judged is None
+        else differences(found.surface.judged),
         verdict_class=_VERDICTS,
         between=between,
     )
 
 
 def _pictures(found: TrustReport) -> Pictures:
-    shown = found.biases if len(found.biases) <= _COLUMNS else (*found.biases[: _COLUMNS - 1], found.biases[-1])
+    shown = (
+        found.biases if len(found.biases) <= _COLUMNS else (*found.biases[: _COLUMNS - 1], found.biases[-1])
+    )
     told = found.predictive
     return Pictures(
         {bias.column: bias_picture(bias) for bias in shown if len(bias.bins) > 1},
@@ -100,6 +117,11 @@ def _interval(value: Any) -> str:
     """.61 (.55 to .67), or the value alone where there is no interval."""
     text = rate(value.value)
     return text if rate(value.low) == "–" else f"{text} ({between(value.low, value.high)})"
+
+
+def _prose(text: str) -> Markup:
+    """Our own sentences, in which `backticks` mark what is typed."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _rows(number: int) -> str:

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tacit.evaluation.bench.plots.style import BLUE, DARK, GREEN, LIGHT, ORANGE, PURPLE, house_style, new_figure
+from tacit.evaluation.bench.plots.style import (
+    BLACK,
+    BLUE,
+    DARK,
+    GREEN,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    house_style,
+    new_figure,
+)
 from tacit.evaluation.trust.biases import Bias
 from tacit.evaluation.trust.predictive import PREDICTED, Predictive
 from tacit.evaluation.trust.scores import Scores
@@ -44,23 +54,36 @@ def bias_picture(bias: Bias) -> Picture:
         ConfigError: matplotlib is not installed.
     """
     with house_style():
-        figure = new_figure(7.2, 2.9)
+        figure = new_figure(6.4, 3.3)
         ax = figure.subplots()
         at = list(range(len(bias.bins)))
         drawn = bias.signals[: len(_SIGNALS)]
         for (colour, marker), one in zip(_SIGNALS, drawn, strict=False):
             _line(ax, at, one.fired, colour, marker, "-", f"{_cut(one.signal, 24)} fired")
             if one.acting is not None:
-                _line(ax, at, one.acting, colour, marker, ":", f"{_cut(one.signal, 24)}, fitted propensity", hollow=True)
+                _line(
+                    ax,
+                    at,
+                    one.acting,
+                    colour,
+                    marker,
+                    ":",
+                    f"{_cut(one.signal, 24)}, fitted propensity",
+                    hollow=True,
+                )
+        if bias.audited is not None:
+            _line(ax, at, bias.audited, BLACK, "*", "", "audited, mean label")
         if bias.liked is not None:
             _line(ax, at, bias.liked, BLUE, "o", "-", "P(liked), mean")
         ax.set_ylim(-0.03, 1.03)
         ax.set_xlim(-0.4, max(0.4, len(at) - 0.6))
-        ax.set_xticks(at, [_cut(label, _LABEL) for label in bias.bins], rotation=0 if _short(bias.bins) else 20)
+        ax.set_xticks(
+            at, [_cut(label, _LABEL) for label in bias.bins], rotation=0 if _short(bias.bins) else 20
+        )
         ax.set_xlabel(_cut(bias.column, 60))
         ax.set_ylabel("share of the rows")
         if ax.lines:
-            figure.legend(loc="outside right upper", frameon=False)
+            figure.legend(loc="outside lower left", ncols=2, frameon=False)
     told = [f"{one.signal} fired " + ", ".join(map(rate, one.fired)) for one in drawn]
     if bias.liked is not None:
         told.append("mean P(liked) " + ", ".join(map(rate, bias.liked)))
@@ -75,7 +98,7 @@ def predictive_picture(found: Predictive, signals: Sequence[str]) -> Picture:
     """
     shown = list(signals)[: len(_SIGNALS)]
     with house_style():
-        figure = new_figure(7.2, 3.4)
+        figure = new_figure(6.4, 3.2)
         axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
         for ax, signal, (colour, marker) in zip(axes, shown, _SIGNALS, strict=False):
             cells = found.of(signal, PREDICTED)
@@ -99,7 +122,10 @@ def predictive_picture(found: Predictive, signals: Sequence[str]) -> Picture:
             ax.set_xlabel("foretold rate")
         axes[0].set_ylabel("observed rate (95 %)")
     told = [
-        f"{signal}: " + ", ".join(f"{rate(c.predicted)} foretold, {rate(c.observed)} observed" for c in found.of(signal, PREDICTED))
+        f"{signal}: "
+        + ", ".join(
+            f"{rate(c.predicted)} foretold, {rate(c.observed)} observed" for c in found.of(signal, PREDICTED)
+        )
         for signal in shown
     ]
     return _picture(figure, f"Observed against foretold rates by tenths of the rows. {'; '.join(told)}.")
@@ -112,13 +138,25 @@ def scores_picture(found: Scores) -> Picture:
         ConfigError: matplotlib is not installed.
     """
     with house_style():
-        figure = new_figure(7.2, 2.4)
+        figure = new_figure(6.4, 2.4)
         ax = figure.subplots()
         widths = [high - low for low, high in zip(found.edges, found.edges[1:], strict=False)]
-        ax.bar(found.edges[:-1], found.rows, width=widths, align="edge", color=BLUE, edgecolor="white", linewidth=0.6)
+        ax.bar(
+            found.edges[:-1],
+            found.rows,
+            width=widths,
+            align="edge",
+            color=BLUE,
+            edgecolor="white",
+            linewidth=0.6,
+        )
         ax.axvline(found.quantiles[2], color=DARK, linewidth=1.0, linestyle="--")
         ax.annotate(
-            "median", (found.quantiles[2], 1), xycoords=("data", "axes fraction"), xytext=(4, -10), textcoords="offset points"
+            "median",
+            (found.quantiles[2], 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -10),
+            textcoords="offset points",
         )
         ax.set_xlabel(found.of)
         ax.set_ylabel("responses")

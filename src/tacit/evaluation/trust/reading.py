@@ -195,6 +195,8 @@ def _held_out(
     )
     found = {}
     for name, value in pooled.items():
-        total = torch.zeros(len(log), *value.shape[1:], dtype=torch.float64).index_add(0, row_n, value.double())
+        total = torch.zeros(len(log), *value.shape[1:], dtype=torch.float64).index_add(
+            0, row_n, value.double()
+        )
         found[name] = total / times_N.reshape(-1, *[1] * (value.ndim - 1))  # 0/0 where nobody held it out
     return found

@@ -141,15 +141,20 @@ def dates_of(log: FeedbackLog) -> tuple[str, str] | None:
     known = seconds_N[np.isfinite(seconds_N)]
     if not len(known):
         return None
-    first, last = (datetime.fromtimestamp(float(at), UTC).date().isoformat() for at in (known.min(), known.max()))
-    return first, last
+    first, last = (datetime.fromtimestamp(float(at), UTC).date() for at in (known.min(), known.max()))
+    return (first.isoformat(), last.isoformat()) if first.year >= _EARLIEST else None
+
+
+_EARLIEST = 2000
+"""Numbers of earlier years are seconds of a session, not dates."""
 
 
 def _pair(value: Any) -> tuple[float, float] | None:
     return None if value is None else (float(value[0]), float(value[1]))
 
 
-_WIDE = 0.1
+WIDE = 0.1
+"""Width of an interval, ±.05, up to which a share counts as known."""
 
 
 def _level(
@@ -172,19 +177,20 @@ def _level(
             "Use the order. For probabilities: `tacit calibrate`, from 50 audited answers.",
         )
     if liked is None:
-        return "The fit held no rows out, so it states no share of liked responses.", "Audit some (section 5)."
-    if interval is None:
         return (
-            f"Users like {rate(liked)} of the responses, by the fit, which states no interval for it.",
-            "How sure that is, section 3 says under `level`.",
+            "The fit held no rows out, so it states no share of liked responses.",
+            "Audit some (section 5).",
         )
+    told = f"Users like {rate(liked)} of the responses, by the fit"
+    if interval is None:
+        return f"{told}, which states no interval for it.", "How sure that is, section 3 says under “level”."
     width = interval[1] - interval[0]
-    told = f"Users like {rate(liked)} of the responses, by the fit; its log does not rule out {between(*interval)} (95 %)."
-    if width <= _WIDE:
-        return told, "Take the level as it is, as far as section 3 bears it out."
-    if bounds is not None and bounds[1] - bounds[0] > width / 2:
-        return told, "More rows will not settle the level: a second signal or audited answers will. Use the order."
-    return told, "Use the order; audited answers settle the level (section 5), and so would more rows."
+    do = "Use the order; audited answers settle the level (section 5), and so would more rows."
+    if width <= WIDE:
+        do = "Take the level as it is, as far as section 3 bears it out."
+    elif bounds is not None and bounds[1] - bounds[0] > width / 2:
+        do = "More rows will not settle the level: a second signal or audited answers will. Use the order."
+    return f"{told}; its log does not rule out {between(*interval)} (95 %).", do
 
 
 def facts(found: Statement) -> Mapping[str, str]:
@@ -215,7 +221,9 @@ def facts(found: Statement) -> Mapping[str, str]:
 def _members(found: Statement) -> str:
     if found.member_spearman is None:
         return f"{found.members}; how far they agree is not known"
-    told = f"{found.members}; they agree on the order to a Spearman correlation of {rate(found.member_spearman)}"
+    told = (
+        f"{found.members}; they agree on the order to a Spearman correlation of {rate(found.member_spearman)}"
+    )
     if found.strata_kappa is not None:
         told += f", on why silent rows are silent to a kappa of {rate(found.strata_kappa)}"
     if found.swap_index is not None:

@@ -25,7 +25,7 @@ from tacit.evaluation.bootstrap import Interval, bootstrap, weighted_spearman
 from tacit.evaluation.crossval import truths, unit_of
 from tacit.evaluation.table import Predictions, Row, compare
 from tacit.evaluation.trust.reading import Reading
-from tacit.evaluation.trust.words import rate
+from tacit.evaluation.trust.words import between, rate
 from tacit.features import STYLE_NAMES
 from tacit.model import FittedScorer
 
@@ -96,8 +96,11 @@ def surface(rm: FittedScorer, reading: Reading) -> Surface | None:
             y_n = own_n
             x_nS = within_groups(reading.style_NS[several_N], reading.prompt_N[several_N])
             within = _explained(y_n, x_nS, reading, centred=True, rows_N=several_N)
+    judged = _judged(rm, reading)
     told, do = _verdict(overall, within)
-    return Surface(overall, within, _strongest(y_n, x_nS), _judged(rm, reading), told, do)
+    return Surface(
+        overall, within, _strongest(y_n, x_nS), judged, told, do if judged is None else _by_gold(judged)
+    )
 
 
 def within_groups(value_N: Floats, group_N: NDArray[np.int64]) -> Floats:
@@ -227,7 +230,7 @@ def _verdict(overall: Explained, within: Explained | None) -> tuple[str, str]:
     if not np.isfinite(best.style):
         return "Too few prompts to say how much of the reward the surface tells.", "Name a longer log."
     told = (
-        f"Of the differences in reward {where}, surface style tells {rate(style)} and length alone {rate(length)} "
+        f"of the differences in reward {where}, surface style tells {rate(style)} and length alone {rate(length)} "
         "(1 would be all of it)."
     )
     if length > _MUCH:
@@ -237,8 +240,32 @@ def _verdict(overall: Explained, within: Explained | None) -> tuple[str, str]:
             "Compare with `length` by audited answers (--gold); a fit with --reward-features text leaves style out."
         )
     if style > _LITTLE:
-        return f"In part: {told}", "Watch length where a policy is trained on it (uncertainty and length penalties)."
+        return (
+            f"In part: {told}",
+            "Watch length where a policy is trained on it (uncertainty and length penalties).",
+        )
     return f"No: {told}", "Nothing to do."
+
+
+def _by_gold(rows: Sequence[Row]) -> str:
+    """What the model gains on length, in the metric that is defined."""
+    for name, what in (("within_prompt_accuracy", "within-prompt accuracy"), ("auroc", "AUROC")):
+        gain = differences(rows).get("length", {}).get(name)
+        if gain is None or not np.isfinite(gain.value):
+            continue
+        own = rows[-1].metrics[name].value
+        length = next(row for row in rows if row.method == "length").metrics[name].value
+        told = (
+            f"By audited answers the model has a {what} of {rate(own)}, length alone {rate(length)}: "
+            f"{rate(gain.value)} more"
+        )
+        if not np.isfinite(gain.low):
+            return f"{told}, of one prompt."
+        told += f" ({between(gain.low, gain.high)})"
+        if gain.low > 0:
+            return f"{told}, surely better than length."
+        return f"{told}, which may be nothing: audit more answers before you prefer it to length."
+    return "The audited answers do not differ, so that they judge no order: audit more."
 
 
 def differences(rows: Sequence[Row]) -> dict[str, dict[str, Interval]]:
