@@ -226,8 +226,8 @@ def _misclicks(clause: str, known: _Known) -> Assumption:
                 verdict = "holds"
             return Assumption(
                 clause,
-                "Audited answers on which a signal fired that was not due (positive on disliked, negative on liked): mistakes, or "
-                "users who see it otherwise.",
+                "Audited answers on which a signal fired that was not due (positive on disliked, negative on liked): "
+                "mistakes, or users who see it otherwise.",
                 verdict,
                 f"{name} on {wrong:,} of {count(rows, 'row')}, {between(low, high)} (95 %)",
                 {

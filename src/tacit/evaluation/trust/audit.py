@@ -133,8 +133,9 @@ def rows_beside(p: float, within: float, interval: tuple[float, float]) -> int:
         (0, 381)
     """
     known = (interval[1] - interval[0]) / (2 * Z)
-    missing = (Z / within) ** 2 - (known**-2 if known > 0 else math.inf)
-    return max(0, math.ceil(p * (1 - p) * missing - 1e-9))
+    if known * Z <= within:
+        return 0
+    return math.ceil(p * (1 - p) * ((Z / within) ** 2 - known**-2) - 1e-9)
 
 
 def audit(info: dict[str, Any], has_probability: bool, reading: Reading | None) -> Audit:

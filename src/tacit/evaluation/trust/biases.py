@@ -18,7 +18,8 @@ LENGTH = "response length (words)"
 
 _LEAST, _SHARE = 20, 0.05  # rows of a bin that a sentence names, and their share of all
 _SURE = 0.01  # chance of such differences where there are none, below which they are said to be there
-_FAR = 0.1  # between mean P(liked) of two bins, beyond which an audit is advised
+_MORE = 2.0  # times as large, on a logarithmic scale, is most of a difference
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -123,40 +124,47 @@ def _bias(reading: Reading, bins: Bins, *, is_context: bool) -> Bias:
         tuple(signals),
         _audited(reading, bins),
         told,
-        _advice(signals, liked, is_context=is_context),
+        _advice(signals, liked, [read.signal.polarity for read in reading.signals], is_context=is_context),
     )
 
 
 def chance_of(fired_n: NDArray[np.bool_], at_n: NDArray[np.int64], unit_n: NDArray[np.int64]) -> float | None:
-    """P-value of the score test that a signal fires at one rate in all bins; None where there is nothing to compare.
+    """P-value of the test that a signal fires at one rate in all bins; None where there is nothing to compare.
 
-    S_j = Σ_{i in j} (y_i − ȳ) for all bins but one, SᵀV⁻¹S ~ χ² with as many degrees of freedom; V is the covariance of
-    S over units (prompts, sessions, users), whose rows hang together. With a unit a row it is Pearson's χ², nearly.
+    Pearson's χ² divided by the mean design effect (Rao & Scott, Annals of Statistics 1984), read as F with J − 1 and
+    (J − 1)(G − 1) degrees of freedom: rows of one unit (prompt, session, user) hang together, and G of these rows are
+    drawn. The design effect is tr(V₀⁻¹V)/(J − 1), with V the covariance over units of the differences between bins, and
+    V₀ that of independent rows; not below 1.
 
     Args:
         fired_n: bool, the signal fired.
-        at_n: the bin of each row.
-        unit_n: its unit.
+        at_n: the bin of each row, of J.
+        unit_n: its unit, of G.
 
     Example:
         >>> row, half = np.arange(200), np.arange(200) % 2 == 0
         >>> chance_of(half, row // 100, row), chance_of(half, half.astype(int), row) < 1e-9
         (1.0, True)
     """
-    from scipy.stats import chi2
+    from scipy.stats import f
 
     _, at_n = np.unique(at_n, return_inverse=True)
     _, group_n = np.unique(unit_n, return_inverse=True)
-    share_J = np.bincount(at_n) / max(1, len(at_n))
-    J, G = len(share_J), int(group_n.max(initial=-1)) + 1
+    rows_J = np.bincount(at_n)
+    J, G = len(rows_J), int(group_n.max(initial=-1)) + 1
     if J < 2 or G < 2 or not fired_n.any() or fired_n.all():
         return None
-    left_n = fired_n - fired_n.mean()
-    sums_GJ = np.bincount(group_n * J + at_n, weights=left_n, minlength=G * J).reshape(G, J)
-    score_J = sums_GJ.sum(0)
-    own_GJ = (sums_GJ - share_J * sums_GJ.sum(1, keepdims=True))[:, :-1]
-    statistic = float(score_J[:-1] @ np.linalg.pinv(own_GJ.T @ own_GJ, hermitian=True) @ score_J[:-1])
-    return float(chi2.sf(statistic, J - 1))
+    mean_J, mean = np.bincount(at_n, weights=fired_n) / rows_J, float(fired_n.mean())
+    one = mean * (1 - mean)
+    pearson = float((rows_J * np.square(mean_J - mean)).sum()) / one
+    left_GJ = (
+        np.bincount(group_n * J + at_n, weights=fired_n - mean_J[at_n], minlength=G * J).reshape(G, J)
+        / rows_J
+    )
+    apart_GJ = left_GJ[:, 1:] - left_GJ[:, :1]
+    independent = np.diag(one / rows_J[1:]) + one / rows_J[0]
+    effect = float(np.trace(np.linalg.solve(independent, apart_GJ.T @ apart_GJ))) * G / (G - 1) / (J - 1)
+    return float(f.sf(pearson / max(1.0, effect) / (J - 1), J - 1, (J - 1) * (G - 1)))
 
 
 def _means(bins: Bins, value_N: NDArray[np.float64]) -> list[float]:
@@ -201,24 +209,54 @@ def _sentence(named: tuple[str, ...], one: SignalBias, liked: tuple[float, ...] 
     return f"{told} By the fit, {'; '.join(parts)}."
 
 
-def _advice(signals: list[SignalBias], liked: tuple[float, ...] | None, *, is_context: bool) -> str:
-    moving = [one for one in signals if one.moves and one.ends() is not None]
+def _advice(
+    signals: list[SignalBias], liked: tuple[float, ...] | None, polarity: list[int], *, is_context: bool
+) -> str:
+    moving = [
+        (one, sign, ends)
+        for one, sign in zip(signals, polarity, strict=True)
+        if one.moves and (ends := one.ends()) is not None
+    ]
     if not signals:
         return "Name the signals of the fit to see how often they fire here."
     if not moving:
         return "Nothing to do: a column that moves nothing does no harm, and helps as little."
-    apart = (
-        max(abs(liked[e[0]] - liked[e[1]]) for one in moving if (e := one.ends()))
-        if liked is not None
-        else 0.0
-    )
-    if not is_context:
-        return "Length may move hands and taste at once, and the log alone does not say which: " + (
-            "audit some short and some long answers." if apart > _FAR else "the model puts it down to hands."
-        )
-    if apart > _FAR:
+    if liked is None or any(one.acting is None for one, _, _ in moving):
+        return "The model does not say who acts, so that what moves hands may move its rewards: judge it by an audit."
+    acts, likes = max((factors(one, liked, sign, ends) for one, sign, ends in moving), key=max)
+    told = f"The model puts that down to who acts (a factor of {acts:.1f}) and to the answers ({likes:.1f})"
+    if np.log(acts) >= _MORE * np.log(likes):
+        done = "Nothing to do, if section 3 bears it out" if is_context else "Nothing to do, if you agree"
+        return f"{told}: mostly to who acts. {done}."
+    least = "mostly to the answers" if np.log(likes) >= _MORE * np.log(acts) else "to both"
+    if is_context:
         return (
-            f"The model also says that the answers differ by {rate(apart)} in quality. That may be so where other "
-            "answers are shown there; if not, this is bias that is left: audit some from both ends."
+            f"{told}: {least}. That may be so where other answers are shown there; if not, it is bias that is left: "
+            "audit some from both ends."
         )
-    return "Nothing to do: the model puts the difference down to who acts, not to the answers."
+    return (
+        f"{told}: {least}. Length may move hands and taste at once, and the log alone does not say which: audit some "
+        "short and some long answers."
+    )
+
+
+def factors(
+    one: SignalBias, liked: tuple[float, ...], polarity: int, ends: tuple[int, int]
+) -> tuple[float, float]:
+    """By what factors acting and liking (of a negative signal: disliking) differ between two bins, each 1 or more.
+
+    Args:
+        one: with the propensities of the bins.
+        liked: P(liked) of the bins.
+        polarity: of the signal, ±1.
+        ends: the two bins.
+
+    Example:
+        >>> one = SignalBias("copied", (0.4, 0.1), (100, 100), (0.8, 0.4), 0.0)
+        >>> factors(one, (0.5, 0.25), 1, (0, 1)), factors(one, (0.5, 0.25), -1, (0, 1))
+        ((2.0, 2.0), (2.0, 1.5))
+    """
+    assert one.acting is not None
+    acts = [max(one.acting[j] or 0.0, _TINY) for j in ends]
+    due = [max(liked[j] if polarity > 0 else 1 - liked[j], _TINY) for j in ends]
+    return max(acts) / min(acts), max(due) / min(due)

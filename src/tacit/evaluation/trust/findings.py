@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tacit.data import FeedbackLog
+from tacit.errors import DataError
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.table import Row
 from tacit.evaluation.trust.assumptions import Assumption, assumptions
@@ -103,7 +104,7 @@ def trust_report(
         >>> knobs = {"members": 2, "hidden": (), "weight_decay": 1.0, "max_epochs": 3}
         >>> found = trust_report(tacit.fit(log, encoder="hashing:32", config=knobs), log)
         >>> [bias.column for bias in found.biases]
-        ['slot', 'device', 'response length (words)']
+        ['position', 'device', 'activity', 'response length (words)']
         >>> sum(found.biases[0].rows) == found.rows == len(log)
         True
         >>> found.assumptions[0].claim, found.assumptions[0].verdict
@@ -125,6 +126,11 @@ def trust_report(
             surface=None,
             audit=audit(rm.info, rm.has_probability, None),
             scores=None,
+        )
+    if log.roles.gold is not None and not log.gold_values()[1].any():
+        raise DataError(
+            f"{log.name}: no row has gold in column {log.roles.gold!r}, expected a number on one row at least; fill it "
+            "in, or name another column or none"
         )
     reading = read(rm, log, store=store, quiet=quiet)
     moved, told = biases(reading), predictive(reading)

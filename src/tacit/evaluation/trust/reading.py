@@ -27,6 +27,7 @@ from tacit.model import FittedScorer, RewardModel, sigmoid
 from tacit.training.log_rows import holdout_groups, observe
 from tacit.training.roster import roster
 from tacit.training.selection import held_out
+from tacit.training.views import Views
 
 Floats = NDArray[np.float64]
 
@@ -116,9 +117,15 @@ def read(
         ConfigError: the model scores context and the log does not name it.
     """
     lack = lacks_likelihood(rm, log)
-    members_MN, logits = rm.head_logits(log, beside=lack is None, store=store, quiet=quiet)
-    reward_N = members_MN.mean(0).astype(np.float64)
     own = log_of_fit(rm, log)
+    views = None
+    if lack is None and own is not None and isinstance(rm, RewardModel):  # embedded once for both readings
+        views = rm.views(log, store=store, quiet=quiet)
+        members_MN = rm.view_scores(views, len(log))
+        logits = rm.ensemble.mean_logits(views, torch.arange(len(log)))
+    else:
+        members_MN, logits = rm.head_logits(log, beside=lack is None, store=store, quiet=quiet)
+    reward_N = members_MN.mean(0).astype(np.float64)
     unit = unit_of(log)
     y_NK, visible_NK = log.signal_matrix()
     acts: list[Floats | None] = [None] * y_NK.shape[1]
@@ -129,7 +136,9 @@ def read(
         obs = observe(log).without_gold()
         if any(head.name in ACTING for head in rm.heads):
             acts = [_act(rm.method, logits, obs, k) for k in range(obs.n_signals)]
-        out = None if own is None else _held_out(rm, own, obs, store)
+        out = None
+        if views is not None and own is not None and isinstance(rm, RewardModel):
+            out = _held_out(rm, own, obs, views)
         honest = out is not None
         told = logits if out is None else out
         rates = [_fires(rm.method, told, obs, (k,)) for k in range(obs.n_signals)]
@@ -174,21 +183,17 @@ def _act(method: Method, logits: Mapping[str, Tensor], obs: Observations, k: int
     return _fires(method, {**logits, "reward": certain}, obs, (k,))
 
 
-def _held_out(
-    rm: FittedScorer, log: FeedbackLog, obs: Observations, store: EmbeddingStore | None
-) -> dict[str, Tensor] | None:
+def _held_out(rm: RewardModel, log: FeedbackLog, obs: Observations, views: Views) -> dict[str, Tensor] | None:
     """Logits by head of each row in the mean of the members that did not train on it; NaN where all did.
 
-    None of a fine-tuned model, and where some member held nothing out.
+    None where some member held nothing out.
     """
-    if not isinstance(rm, RewardModel) or rm.info["training"].get("judged_by_own_rows", 1):
+    if rm.info["training"].get("judged_by_own_rows", 1):
         return None
     config = rm.info["training"]["config"]
     who = roster(holdout_groups(log), int(config["members"]), int(config["seed"]))
     numbered = obs.with_columns(row=torch.arange(len(log), dtype=torch.float64))
-    pooled, seen = held_out(
-        rm.method, rm.views(log, store=store), numbered, who, rm.ensemble, range(rm.ensemble.members)
-    )
+    pooled, seen = held_out(rm.method, views, numbered, who, rm.ensemble, range(rm.ensemble.members))
     row_n = seen.column("row").long()
     times_N = torch.zeros(len(log), dtype=torch.float64).index_add(
         0, row_n, torch.ones(len(row_n), dtype=torch.float64)

@@ -156,7 +156,7 @@ def _cross_fitted(y_N: Floats, x_NS: Floats, fold_N: NDArray[np.int64], *, const
 def _ridge(constant: bool):  # type: ignore[no-untyped-def]
     from sklearn.linear_model import RidgeCV
 
-    return RidgeCV(alphas=_PENALTIES, fit_intercept=constant)
+    return RidgeCV(alphas=list(_PENALTIES), fit_intercept=constant)
 
 
 def _scale(x_NS: Floats, *, constant: bool) -> tuple[Floats, Floats]:
