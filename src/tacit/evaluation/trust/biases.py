@@ -20,6 +20,7 @@ _LEAST, _SHARE = 20, 0.05  # rows of a bin that a sentence names, and their shar
 _SURE = 0.01  # chance of such differences where there are none, below which they are said to be there
 _MORE = 2.0  # times as large, on a logarithmic scale, is most of a difference
 _TINY = 1e-6
+_SHORT = 12  # letters of a name that may be repeated
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,11 @@ def _bias(reading: Reading, bins: Bins, *, is_context: bool) -> Bias:
             )
         )
     liked = None if reading.liked_N is None else tuple(_means(bins, reading.liked_N))
-    named = tuple(f"{bins.name} {label}" if is_context else f"{label} words" for label in bins.labels)
+    named = bins.labels  # a long name stands above the sentence, and is not said twice in it
+    if not is_context:
+        named = tuple(f"{label} words" for label in bins.labels)
+    elif len(bins.name) <= _SHORT:
+        named = tuple(f"{bins.name} {label}" for label in bins.labels)
     told = tuple(
         _sentence(named, one, liked, read.signal.polarity)
         for one, read in zip(signals, reading.signals, strict=True)

@@ -249,6 +249,7 @@ def _verdict(overall: Explained, within: Explained | None) -> tuple[str, str]:
 
 def _by_gold(rows: Sequence[Row]) -> str:
     """What the model gains on length, in the metric that is defined."""
+    flattered = "" if rows[-1].protocol == "honest" else ", on rows that the fit has read, which flatters it"
     for name, what in (("within_prompt_accuracy", "within-prompt accuracy"), ("auroc", "AUROC")):
         gain = differences(rows).get("length", {}).get(name)
         if gain is None or not np.isfinite(gain.value):
@@ -263,8 +264,8 @@ def _by_gold(rows: Sequence[Row]) -> str:
             return f"{told}, of one prompt."
         told += f" ({between(gain.low, gain.high)})"
         if gain.low > 0:
-            return f"{told}, surely better than length."
-        return f"{told}, which may be nothing: audit more answers before you prefer it to length."
+            return f"{told}: better than length{flattered}."
+        return f"{told}, which may be nothing{flattered}: audit more answers before you prefer it to length."
     return "The audited answers do not differ, so that they judge no order: audit more."
 
 
