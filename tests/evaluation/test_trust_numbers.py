@@ -265,12 +265,13 @@ def test_rows_that_no_member_held_out_are_in_no_cell() -> None:
 
 
 def test_an_error_is_that_of_sums_over_units_and_never_below_that_of_independent_draws() -> None:
-    y, p = np.array([1.0, 0, 0, 1, 1]), np.array([0.3, 0.3, 0.5, 0.5, 0.9])
-    unit = np.array([4, 4, 4, 7, 7])
-    sums = [(1 - 0.3) - 0.3 - 0.5, 0.5 + 0.1]
-    drawn = 2 * 0.21 + 2 * 0.25 + 0.09
-    assert mean_error(y, p, unit) == pytest.approx(math.sqrt(max(sums[0] ** 2 + sums[1] ** 2, drawn)) / 5)
-    assert mean_error(p, p, unit) == pytest.approx(math.sqrt(drawn) / 5)
+    p, unit = np.array([0.3, 0.3, 0.5, 0.5, 0.9]), np.array([4, 4, 4, 7, 7])
+    together = np.array([1.0, 1, 1, 0, 0])
+    sums = [0.7 + 0.7 + 0.5, -0.5 - 0.9]
+    assert mean_error(together, p, unit) == pytest.approx(math.hypot(*sums) / 5)
+    independent = 2 * 0.21 + 2 * 0.25 + 0.09
+    assert sums[0] ** 2 + sums[1] ** 2 > independent
+    assert mean_error(p, p, unit) == pytest.approx(math.sqrt(independent) / 5)
 
 
 def test_biases_are_the_rates_and_means_of_every_bin_and_name_the_ends() -> None:
@@ -314,13 +315,14 @@ def test_rows_where_a_signal_could_not_be_recorded_are_in_no_rate() -> None:
 def test_a_bin_of_few_rows_is_no_end() -> None:
     reading = known(600)
     rare = np.zeros(600)
-    rare[:30], rare[30:45] = 1, 2
+    rare[:30], rare[30:55] = 1, 2  # 5 %, and less
     table = {name: reading.log.column(name) for name in ("prompt", "response", "copied")} | {
         "slot": rare.tolist()
     }
-    one = replace(reading.signals[0], fired_N=rare > 0)
+    fired = (rare == 2) | ((rare == 1) & (np.arange(600) % 3 > 0))
+    one = replace(reading.signals[0], fired_N=fired)
     column = biases(replace(reading, log=log_of(table), signals=(one,)))[0]
-    assert column.signals[0].seen == (555, 30, 15) and column.signals[0].ends() == (1, 0)
+    assert column.signals[0].seen == (545, 30, 25) and column.signals[0].ends() == (1, 0)
 
 
 # ---- the surface

@@ -28,8 +28,10 @@ from tacit.evaluation.trust import page as page_module
 from tacit.evaluation.trust.assumptions import _of_clause, assumptions
 from tacit.evaluation.trust.findings import summary
 from tacit.evaluation.trust.page import page, write_page
+from tacit.evaluation.trust.predictive import predictive
 from tacit.evaluation.trust.reading import read
 from tacit.evaluation.trust.statement import dates_of, statement
+from tacit.evaluation.trust.surface import _style_of_gold
 from tacit.methods import available
 from tacit.training.config import TrainingConfig
 from tacit.training.log_rows import holdout_groups
@@ -128,17 +130,14 @@ def test_with_gold_mistakes_and_length_are_judged(found: TrustReport) -> None:
 
 
 def test_the_style_baseline_never_sees_the_gold_of_a_prompt_it_scores() -> None:
-    """Gold that is a coin of the prompt cannot be told from style; a ridge on all rows would tell some of it."""
+    """Gold is a coin of the prompt: features that know the prompt tell it once they have seen another answer to it."""
     rng = np.random.default_rng(0)
-    table = columns(prompts=60)
-    coin = rng.random(60).round().tolist()
-    log = log_of(table | {"gold": [coin[i // 3] for i in range(180)]}, gold="gold")
-    from tacit.evaluation.trust.surface import _style_of_gold
-
-    style_N = _style_of_gold(log, rng.normal(size=(180, 1))[np.arange(180) // 3 * 3])
-    assert style_N is not None
-    gold = np.array([coin[i // 3] for i in range(180)])
-    assert abs(np.corrcoef(style_N, gold)[0, 1]) < 0.3 or np.corrcoef(style_N, gold)[0, 1] < 0
+    coin_N, features_NS = (
+        part[np.arange(180) // 3] for part in (rng.integers(0, 2, 60), rng.normal(size=(60, 50)))
+    )
+    log = log_of(columns(prompts=60) | {"gold": coin_N.astype(float).tolist()}, gold="gold")
+    style_N = _style_of_gold(log, features_NS)
+    assert style_N is not None and np.corrcoef(style_N, coin_N)[0, 1] < 0.3
 
 
 def test_json_has_everything_and_no_nan(found: TrustReport) -> None:
@@ -248,8 +247,6 @@ def test_parts_that_share_no_context_are_doubtful(rm: RewardModel) -> None:
 def test_agreement_on_rows_of_training_bears_nothing_out(rm: RewardModel) -> None:
     reading = read(rm, LOG)
     said = statement(rm, LOG)
-    from tacit.evaluation.trust.predictive import predictive
-
     fitted = predictive(replace(reading, held_out=False))
     assert fitted is not None
     silent = replace(fitted, cells=tuple(replace(cell, error=10.0) for cell in fitted.cells))
