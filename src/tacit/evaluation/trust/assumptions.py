@@ -37,6 +37,7 @@ _MANY_PASSIVE = 0.05  # share of such rows
 _GOLD = 100  # audited rows from which they can bear an assumption out
 _ROWS_OF_GOLD = 50  # of one context
 _SEEN = 0.1  # shift of a context that an audit has to be able to see
+_CHANCE = 0.01  # of a doubt where nothing is wrong, each check by itself: a page has several
 _SURELY, _MISTAKES = 0.01, 0.05  # rates of mistakes that are surely above the one, or surely below the other
 
 
@@ -204,7 +205,7 @@ def _worst_of(cells: list[Cell]) -> Cell | None:
 
 
 def _bound(cells: list[Cell]) -> float:
-    return float(norm.isf(0.025 / len(cells)))
+    return float(norm.isf(_CHANCE / 2 / len(cells)))
 
 
 def _misclicks(clause: str, known: _Known) -> Assumption:
@@ -299,7 +300,8 @@ def _independent_of_liking(clause: str, known: _Known) -> Assumption:
     one_cell = worst or cells[0]
     return Assumption(
         clause,
-        "Of audited answers that are due a signal, the share that got it, against the fitted propensity.",
+        "Of audited answers that are due a signal, the share that got it, against the fitted propensity (1 %). A gap "
+        "may also be a propensity that is off.",
         "doubtful" if worst else "holds" if min(cell.rows for cell in cells) >= _GOLD else "not checked",
         f"{one_cell.signal}: {rate(one_cell.observed)} of {count(one_cell.rows, 'row')}, "
         f"{rate(one_cell.predicted)} expected (± {rate(Z * one_cell.error)})",
