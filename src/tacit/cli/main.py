@@ -26,6 +26,7 @@ from tacit.cli.fit import fit
 from tacit.cli.log import log
 from tacit.cli.methods import methods
 from tacit.cli.render import never_fail, printable
+from tacit.cli.report import report
 from tacit.cli.safety import safety
 from tacit.cli.score import score
 from tacit.cli.serve import serve
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help needs no rich and answers at once
 )
 for verb in (
-    *(demo, fit, score, evaluate, calibrate, log, attribute, methods, bench),
+    *(demo, fit, report, score, evaluate, calibrate, log, attribute, methods, bench),
     *(finetune, doctor, export, serve, align, safety),
 ):
     app.command()(verb)

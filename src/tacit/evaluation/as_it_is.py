@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tacit.data import FeedbackLog, KnownPairs, Roles, Signal
-from tacit.errors import ConfigError
+from tacit.errors import ConfigError, DataError
 from tacit.evaluation.table import Floats, Predictions, Protocol
 from tacit.features import EmbeddingStore, style_features
 from tacit.model import FittedScorer, RewardModel
@@ -98,6 +98,21 @@ class Judged:
         if self.read_gold:
             return "oracle"
         return self.told_level
+
+
+def log_of_fit(rm: FittedScorer, log: FeedbackLog) -> FeedbackLog | None:
+    """The log under the roles of the fit, if the fit read these rows; else None.
+
+    Gold, users or policies that are named only now do not make it another log.
+    """
+    roles = Roles.from_json(rm.info["roles"])
+    if not {name for name, _ in roles.columns()} <= set(log.table.column_names):
+        return None
+    try:
+        again = log.with_roles(**{part.name: getattr(roles, part.name) for part in fields(roles)})
+    except DataError:  # values that the fit would not have taken
+        return None
+    return again if rm.info["log"]["fingerprint"] == again.fingerprint() else None
 
 
 def overlap_with_fit(rm: FittedScorer, log: FeedbackLog, own: bool) -> Overlap:
@@ -203,18 +218,37 @@ def _level_of_fit(rm: FittedScorer, score_N: Floats) -> float:
 
 def _why_no_likelihood(rm: FittedScorer, log: FeedbackLog, *, refits: bool = True) -> str | None:
     """What keeps the model from a likelihood of these signals, and how to mend it; None where nothing does."""
-    signals = Roles.from_json(rm.info["roles"]).signals
+    lacks = lacks_likelihood(rm, log)
+    if lacks is None:
+        return None
     or_refit = f", or refit it here with {_REFITS}" if refits and isinstance(rm, RewardModel) else ""
+    if lacks.context:
+        return f"{lacks.why}; name it with --context, or name --gold or --rank{or_refit}"
+    return f"{lacks.why}; name --gold or --rank{or_refit if lacks.signals else ''}"
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why a model gives no likelihood of a log: other signals, context that is not named, or a method without one."""
+
+    why: str
+    signals: bool = False
+    context: bool = False
+
+
+def lacks_likelihood(rm: FittedScorer, log: FeedbackLog) -> Lack | None:
+    """What keeps the model from a likelihood of these signals; None where nothing does."""
+    signals = Roles.from_json(rm.info["roles"]).signals
     if _meanings(log.roles.signals) != _meanings(signals):
-        return (
+        return Lack(
             f"it was fitted to signals {_listed(s.name for s in signals)}, this log names "
-            f"{_listed(s.name for s in log.roles.signals)}; name --gold or --rank{or_refit}"
+            f"{_listed(s.name for s in log.roles.signals)}",
+            signals=True,
         )
     lacking = [name for name in rm.context_seen if name not in log.roles.context]
     if lacking:
-        return (
-            f"its likelihood needs the context of the fit, and {_listed(lacking)} is not named; name it with "
-            f"--context, or name --gold or --rank{or_refit}"
+        return Lack(
+            f"its likelihood needs the context of the fit, and {_listed(lacking)} is not named", context=True
         )
     first = observe(log.take([0]))
     zeros = {
@@ -222,7 +256,7 @@ def _why_no_likelihood(rm: FittedScorer, log: FeedbackLog, *, refits: bool = Tru
     }
     if rm.method.log_likelihood(zeros, first) is None:
         many = "s" if first.n_signals > 1 else ""
-        return f"it gives no likelihood of {first.n_signals} signal{many}; name --gold or --rank"
+        return Lack(f"it gives no likelihood of {first.n_signals} signal{many}")
     return None
 
 
@@ -252,4 +286,14 @@ def _rates_likelihood(fitted: dict[str, Any], log: FeedbackLog) -> NDArray[np.fl
     return np.asarray(np.where(visible_NK, each_NK, 0).sum(1))
 
 
-__all__ = ["NONE", "Judged", "Overlap", "overlap_with_calibration", "overlap_with_fit", "predict_as_it_is"]
+__all__ = [
+    "NONE",
+    "Judged",
+    "Lack",
+    "Overlap",
+    "lacks_likelihood",
+    "log_of_fit",
+    "overlap_with_calibration",
+    "overlap_with_fit",
+    "predict_as_it_is",
+]

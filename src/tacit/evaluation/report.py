@@ -6,15 +6,16 @@ A fine-tuned model is judged as it is on any log: to fine-tune it anew for every
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from tacit import methods
-from tacit.data import FeedbackLog, Roles
-from tacit.errors import ConfigError, DataError, DegenerateDataError
+from tacit.data import FeedbackLog
+from tacit.errors import ConfigError, DegenerateDataError
 from tacit.evaluation.as_it_is import (
     NONE,
     Judged,
+    log_of_fit,
     overlap_with_calibration,
     overlap_with_fit,
     predict_as_it_is,
@@ -157,7 +158,7 @@ def evaluate_model(
         )
     if against is not None:
         _refuse_refits(folds)
-    own = _is_log_of_fit(rm, log)
+    own = log_of_fit(rm, log) is not None
     chosen = 0 if against is not None else _folds(rm, folds, own)
     use_gold = False
     if isinstance(rm, RewardModel) and chosen:
@@ -196,7 +197,7 @@ def evaluate_model(
     else:
         ours = _judged(rm, main, log, own)
         if against is not None:
-            theirs = _judged(against, other, log, _is_log_of_fit(against, log))
+            theirs = _judged(against, other, log, log_of_fit(against, log) is not None)
         predictions = predict_as_it_is(ours, log, against=theirs, store=store, quiet=quiet)
         title = f"{log.name}: {len(log):,} responses, 95 % intervals over {unit.removesuffix('_id')}s"
     rows = compare(
@@ -257,18 +258,6 @@ def _folds(rm: FittedScorer, asked: int | None, own: bool) -> int:
             "leave --folds out (folds=0) to score it as it is, on rows that it was not trained on"
         )
     return 0
-
-
-def _is_log_of_fit(rm: FittedScorer, log: FeedbackLog) -> bool:
-    """Whether the fit read these rows; gold, users or policies named only now do not make it another log."""
-    roles = Roles.from_json(rm.info["roles"])
-    if not {name for name, _ in roles.columns()} <= set(log.table.column_names):
-        return False
-    try:
-        changes = {part.name: getattr(roles, part.name) for part in fields(roles)}
-        return bool(rm.info["log"]["fingerprint"] == log.with_roles(**changes).fingerprint())
-    except DataError:  # values that the fit would not have taken
-        return False
 
 
 def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
