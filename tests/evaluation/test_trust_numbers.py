@@ -17,7 +17,7 @@ from tacit import Signal
 from tacit.data import FeedbackLog, Roles
 from tacit.evaluation.as_it_is import NONE
 from tacit.evaluation.trust import surface as surface_module
-from tacit.evaluation.trust.audit import Z, audit, half_width, rows_beside, rows_needed
+from tacit.evaluation.trust.audit import audit, half_width, rows_beside, rows_needed
 from tacit.evaluation.trust.biases import LENGTH, biases, chance_of
 from tacit.evaluation.trust.bins import bins_of
 from tacit.evaluation.trust.predictive import PREDICTED, mean_error, predictive
@@ -25,6 +25,7 @@ from tacit.evaluation.trust.reading import Reading, SignalReading, _act, _fires
 from tacit.evaluation.trust.scores import scores
 from tacit.evaluation.trust.surface import cross_fitted_r2, within_groups
 from tacit.methods import ImplicitRM, LatentML, observations
+from tacit.methods.nuisances.estimate import Z95
 
 # ---- how many answers to audit
 
@@ -46,8 +47,8 @@ def test_the_half_width_is_that_of_wilsons_interval(liked: int, rows: int) -> No
 @pytest.mark.parametrize("interval", [(0.3, 0.7), (0.45, 0.65), (0.0, 1.0)])
 @pytest.mark.parametrize("within", [0.05, 0.02])
 def test_beside_a_known_interval_the_precisions_add(interval: tuple[float, float], within: float) -> None:
-    p, known = 0.4, ((interval[1] - interval[0]) / (2 * Z)) ** -2
-    n = next(n for n in itertools.count() if Z / math.sqrt(known + n / (p * (1 - p))) <= within + 1e-12)
+    p, known = 0.4, ((interval[1] - interval[0]) / (2 * Z95)) ** -2
+    n = next(n for n in itertools.count() if Z95 / math.sqrt(known + n / (p * (1 - p))) <= within + 1e-12)
     assert rows_beside(p, within, interval) == n
 
 

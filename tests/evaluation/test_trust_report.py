@@ -25,7 +25,8 @@ from tacit import FeedbackLog, RewardModel, Signal, methods
 from tacit.errors import IdentificationWarning
 from tacit.evaluation.trust import TrustReport, trust_report
 from tacit.evaluation.trust import page as page_module
-from tacit.evaluation.trust.assumptions import _of_clause, assumptions
+from tacit.evaluation.trust.assumptions import assumptions
+from tacit.evaluation.trust.declared import of_clause
 from tacit.evaluation.trust.findings import summary
 from tacit.evaluation.trust.page import page, write_page
 from tacit.evaluation.trust.predictive import predictive
@@ -171,7 +172,7 @@ def bare(assumes: str, context: tuple[str, ...] = ("slot",)) -> Any:
 def test_no_clause_of_any_method_is_said_to_hold_before_anything_is_looked_at(key: str) -> None:
     assumes = available()[key].assumes
     for clause in assumes.split("; "):
-        one = _of_clause(clause, bare(assumes))
+        one = of_clause(clause, bare(assumes))
         if one is None:
             assert clause.startswith("nothing")
         else:
@@ -197,7 +198,7 @@ def audited(shift: float, rows: int = 4000) -> Any:
     said = SimpleNamespace(assumes="context moves activity only", context=("slot",), gold_rows=0, signals=())
     look = SimpleNamespace(said=said, reading=reading, biases=(), fit=None, rm=None)
     look.gold = lambda: (reading.log.gold_values()[0].astype(float), reading.log.gold_values()[1])
-    return _of_clause("context moves activity only", look)
+    return of_clause("context moves activity only", look)
 
 
 def test_an_audit_finds_a_context_that_moves_preference() -> None:

@@ -22,13 +22,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import norm
 
 from tacit.evaluation.bootstrap import Interval, bootstrap, weighted_mean
 from tacit.evaluation.trust.reading import Reading
 from tacit.evaluation.trust.words import between, count, rate
-
-Z = float(norm.ppf(0.975))
+from tacit.methods.nuisances.estimate import Z95, wilson
 
 WIDTHS = (0.05, 0.02)
 """± by which the share is to be known."""
@@ -96,7 +94,8 @@ def half_width(n: int, p: float) -> float:
         >>> round(half_width(100, 0.5), 4)
         0.0962
     """
-    return Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+    found = wilson(p * n, n)
+    return (found.high - found.low) / 2
 
 
 def rows_needed(p: float, within: float) -> int:
@@ -132,10 +131,10 @@ def rows_beside(p: float, within: float, interval: tuple[float, float]) -> int:
         >>> rows_beside(0.5, 0.05, (0.45, 0.55)), rows_beside(0.5, 0.05, (0.0, 1.0))  # known so well; hardly known
         (0, 381)
     """
-    known = (interval[1] - interval[0]) / (2 * Z)
-    if known * Z <= within:
+    known = (interval[1] - interval[0]) / (2 * Z95)
+    if known * Z95 <= within:
         return 0
-    return math.ceil(p * (1 - p) * ((Z / within) ** 2 - known**-2) - 1e-9)
+    return math.ceil(p * (1 - p) * ((Z95 / within) ** 2 - known**-2) - 1e-9)
 
 
 def audit(info: dict[str, Any], has_probability: bool, reading: Reading | None) -> Audit:
@@ -184,8 +183,8 @@ def _never_certain(share: Interval, rows: int) -> Interval:
     """Wilson's interval where all labels are 0 or 1 alike: every draw of them is the same."""
     if share.value not in (0.0, 1.0):
         return share
-    centre, half = (share.value + Z * Z / (2 * rows)) / (1 + Z * Z / rows), half_width(rows, share.value)
-    return Interval(share.value, max(0.0, centre - half), min(1.0, centre + half))
+    found = wilson(share.value * rows, rows)
+    return Interval(share.value, found.low, found.high)
 
 
 def _advice(audited: Audited | None) -> str:

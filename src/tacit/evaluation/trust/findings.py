@@ -17,7 +17,8 @@ from tacit.data import FeedbackLog
 from tacit.errors import DataError
 from tacit.evaluation.bootstrap import Interval
 from tacit.evaluation.table import Row
-from tacit.evaluation.trust.assumptions import Assumption, assumptions
+from tacit.evaluation.trust.assumption import Assumption
+from tacit.evaluation.trust.assumptions import assumptions
 from tacit.evaluation.trust.audit import Audit, audit
 from tacit.evaluation.trust.biases import Bias, biases
 from tacit.evaluation.trust.predictive import Predictive, predictive
