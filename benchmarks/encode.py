@@ -1,7 +1,7 @@
 """Speed and agreement of `minilm` against sentence-transformers, on the same texts and the same threads.
 
     pip install sentence-transformers
-    python benchmarks/encode.py            # a table; --json for machines
+    python benchmarks/encode.py            # a table, in about eight minutes; --json for machines
 
 Texts are slices of the documentation strings of Python's standard library, from a few words to a few pages.
 Both sides are warmed, then run in turn, so that a busy machine is unfair to both alike; medians are compared.
