@@ -34,7 +34,7 @@ from tacit.model.links import context_tells, links_warning, log_links
 from tacit.training.choose import resolve_method
 from tacit.training.config import TrainingConfig
 from tacit.training.ensemble import Ensemble
-from tacit.training.log_rows import holdout_groups, observe
+from tacit.training.log_rows import holdout_groups, observe, resolved
 from tacit.training.roster import Roster, roster
 from tacit.training.selection import train_best
 from tacit.training.stages import run_stages
@@ -161,7 +161,7 @@ def feedback_trainer(
     from tacit.training.finetune import FeedbackRewardTrainer
     from tacit.training.finetune.config import as_mapping
     from tacit.training.finetune.preparation import reward_head
-    from tacit.training.finetune.rows import ESTIMATED, resolved
+    from tacit.training.finetune.rows import ESTIMATED
 
     if not isinstance(log, FeedbackLog):
         raise ConfigError(
@@ -180,7 +180,7 @@ def feedback_trainer(
         warnings.warn(text, IdentificationWarning, stacklevel=3)
     stated = as_mapping(knobs.nuisances)
     if nuisances or _leaves_some_open(stated, chosen, log):
-        known = _merged(resolved(log, stated), nuisances or {})
+        known = _merged(resolved(log, stated), resolved(log, nuisances))
         columns = estimate_nuisances(
             log, chosen, encoder=encoder, store=store, nuisances=known, seed=knobs.seed, quiet=quiet
         )
@@ -336,7 +336,7 @@ def _knobs(args: FeedbackRewardConfig | Mapping[str, Any] | None) -> FeedbackRew
 
 def _leaves_some_open(stated: Mapping[str, Any], method: Method, log: FeedbackLog) -> bool:
     """Whether the method needs a nuisance that `args.nuisances` does not say."""
-    from tacit.training.finetune.rows import resolved, still_needed
+    from tacit.training.finetune.rows import still_needed
 
     obs = observe(log)
     return bool(

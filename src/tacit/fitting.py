@@ -40,7 +40,7 @@ from tacit.training.choose import resolve_method
 from tacit.training.config import TrainingConfig
 from tacit.training.engine import first_product_dtype
 from tacit.training.ensemble import Ensemble
-from tacit.training.log_rows import holdout_groups, observe
+from tacit.training.log_rows import holdout_groups, observe, resolved
 from tacit.training.roster import roster
 from tacit.training.selection import held_out, passes, refuse_short, train_best
 
@@ -128,7 +128,7 @@ def fit(
     use_gold: bool = False,
     config: TrainingConfig | Mapping[str, Any] | None = None,
     store: EmbeddingStore | None = None,
-    nuisances: Mapping[str, ArrayLike] | None = None,
+    nuisances: Mapping[str, ArrayLike | str] | None = None,
     checkpoint: str | Path | None = None,
     quiet: bool = True,
 ) -> RewardModel:
@@ -145,8 +145,9 @@ def fit(
             even where the log names them.
         config: training knobs, or a mapping of them by name.
         store: embedding cache; None computes without one.
-        nuisances: what is known of the log by name, numbers or one per row, in place of the stage that would estimate
-            it: `p`, `e`, `rho01`, `rho10`, `prior` … (see `tacit.methods.columns.nuisance_columns`).
+        nuisances: what is known of the log by name, a number, one per row, or a column of the log that holds them, in
+            place of the stage that would estimate it: `p`, `e`, `rho01`, `rho10`, `prior` … (see
+            `tacit.methods.columns.nuisance_columns`). With `e`, "auto" reads one click by `known_propensity`.
         checkpoint: a folder for intermediate states; an interrupted fit with the same arguments goes on from there.
         quiet: no progress bars.
 
@@ -189,12 +190,12 @@ def fit(
         if value not in allowed:
             raise ConfigError(f"{name} is {value!r}, expected {' or '.join(map(repr, allowed))}")
     config = TrainingConfig.of(config)
-    chosen = resolve_method(method, log)
+    chosen = resolve_method(method, log, known=nuisances if isinstance(nuisances, Mapping) else ())
     refuse_short(chosen, config)
     log = prepare_log(log, chosen, use_gold=use_gold)
     seen = observe(log)
     refuse_unread_misclick(chosen, seen)
-    columns = nuisance_columns(nuisances, chosen, seen)
+    columns = nuisance_columns(resolved(log, nuisances), chosen, seen)
     seen = seen.with_columns(**columns)
     chosen.check(seen)  # before any embedding: a hopeless log is refused at once
     views_of_reward = {head.view for head in chosen.heads(seen) if head.name in chosen.reward_heads}
@@ -254,6 +255,7 @@ def fit(
             for name, (mean, low, high) in choice.estimated.items()
         },
         "nuisances": sorted(columns),  # given by the caller: a refit without them would be another fit
+        "nuisance_sources": _sources(nuisances or {}),
         "fingerprint": fingerprint,
         "versions": {"tacit": __version__, "torch": torch.__version__},
     }
@@ -267,6 +269,15 @@ def fit(
         info,
         reward_features,
     )
+
+
+def _sources(nuisances: Mapping[str, ArrayLike | str]) -> dict[str, str | float]:
+    """Where a refit, or a likelihood of another log, finds them: a column's name, or the number; not of arrays."""
+    return {
+        name: source if isinstance(source, str) else float(source)
+        for name, source in sorted(nuisances.items())
+        if isinstance(source, (str, int, float))
+    }
 
 
 def _tell_of_the_limit(log: FeedbackLog, ensemble: Ensemble, config: TrainingConfig) -> None:

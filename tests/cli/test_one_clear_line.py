@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
         ("log.jsonl", *FIT, "--gold", "rating", "--method", "bpr"),
         (
             "bpr does not learn from trusted labels",
-            "one of implicit_rm, latent_ml, latent_em, latent_pairs, oracle",
+            "one of implicit_rm, latent_ml, latent_em, latent_pairs, known_propensity, oracle",
             "--gold",
         ),
     ),
@@ -213,6 +213,8 @@ def test_a_wrong_fit_is_one_line_and_leaves_no_trace(tacit: Tacit, here: Path, c
             ("unknown method 'implict_rm'; did you mean 'implicit_rm'?;",),
         ),
         ("members: true\n", ("run.yaml", "members is True")),
+        ("nuisance: e=seen\n", ("run.yaml", "nuisance is 'e=seen'", "{e: seen, rho10: 0.05}")),
+        ("nuisance: {e: [1]}\n", ("run.yaml", "nuisance is {'e': [1]}", "columns or numbers")),
         ("signal: {copied: 1}\n", ("run.yaml", "signal", "unknown field 'copied'", "expected name: COLUMN")),
         ("signal: [copied, 3]\n", ("run.yaml", "signal is ['copied', 3]", "list of column names")),
         (
@@ -251,6 +253,25 @@ def test_a_folder_with_another_model_is_never_overwritten(tacit: Tacit, here: Pa
     refused(tacit("fit", "log.jsonl", *FIT, "--seed", "9"), "rm already holds another model", "--out")
     assert {path.name: path.read_bytes() for path in (here / "rm").iterdir()} == before
     assert sorted(path.name for path in here.iterdir()) == ["log.jsonl", "rm"]
+
+
+@pytest.mark.parametrize(
+    ("nuisances", "words"),
+    [
+        (("e",), ("--nuisance e", "expected NAME=COLUMN or NAME=NUMBER")),
+        (("=seen",), ("--nuisance =seen", "expected NAME=COLUMN or NAME=NUMBER")),
+        (("e=.5", "e=.6"), ("--nuisance names 'e' twice",)),
+        (("e=positon",), ("no column 'positon'; did you mean 'position'",)),
+        (("e=position",), ("nuisance e, row 0: found 0, expected a probability above 0 and at most 1",)),
+        (("rho10=.1",), ("implicit_rm does not read the nuisance 'rho10'", "it reads none")),
+    ],
+)
+def test_a_nuisance_that_cannot_be_read_is_one_line(
+    tacit: Tacit, here: Path, nuisances: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    given = [word for one in nuisances for word in ("--nuisance", one)]
+    refused(tacit("fit", "log.jsonl", *FIT, *given), *words)
+    assert [path.name for path in here.iterdir()] == ["log.jsonl"]
 
 
 @pytest.mark.parametrize("log", ["days", "days/*", "days/**/*.json*"])

@@ -173,6 +173,23 @@ def test_a_signal_of_the_run_file_may_say_all_that_a_signal_can(tacit: Tacit, he
     assert RewardModel.load("alone").info["roles"]["signals"] == [Signal("down", -1).to_json()]
 
 
+def test_a_known_propensity_is_a_column_or_a_number_on_the_line_or_in_the_run_file(
+    tacit: Tacit, here: Path
+) -> None:
+    write(here / "log.jsonl", [row | {"seen": 1 - 0.2 * row["position"]} for row in rows()])
+    asked = ("log.jsonl", "--signal", "copied", *SMALL, "--nuisance", "e=seen", "--out", "rm")
+    told = tacit("fit", *asked, "--json")
+    assert told.json["method"] == "known_propensity" and told.json["metrics"]["base_rate_interval"]
+    assert "nothing to do" in tacit("fit", *asked).err
+    run = "log: log.jsonl\nsignal: copied\ncontext: position\nencoder: hashing:32\nmembers: 2\nepochs: 3\n"
+    (here / "run.yaml").write_text(f"{run}nuisance: {{e: seen}}\n", encoding="utf-8")
+    assert tacit("fit", "--config", "run.yaml", "--out", "file", "--quiet").status == 0
+    heads = [(here / name / "heads.safetensors").read_bytes() for name in ("rm", "file")]
+    assert heads[0] == heads[1]
+    ran = tacit("fit", *asked[:-4], "--nuisance", "e=0.7", "--out", "number", "--json")
+    assert ran.status == 0 and RewardModel.load("number").info["nuisance_sources"] == {"e": 0.7}
+
+
 def test_a_fit_that_the_log_cannot_identify_warns(tacit: Tacit, here: Path) -> None:
     small = [word for word in SMALL if word not in ("--context", "position")]
     ran = tacit("fit", "log.jsonl", "--signal", "copied", *small, "--out", "rm", "--json")

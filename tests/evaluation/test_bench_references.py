@@ -6,7 +6,7 @@ import torch
 from small_bench import case_of, problem
 
 from tacit.evaluation.bench.contenders import contenders
-from tacit.evaluation.bench.references import KnownPropensity
+from tacit.evaluation.bench.references import OracleLikelihood
 from tacit.methods import observations
 
 
@@ -18,7 +18,7 @@ def expected_gradient(f: float, r: float, e: float, misclick: float) -> float:
         seen = observations(torch.tensor([y], dtype=torch.float64)).with_columns(
             e=torch.tensor([e], dtype=torch.float64), misclick=torch.tensor([misclick], dtype=torch.float64)
         )
-        total = total + chance * KnownPropensity().loss({"reward": reward}, seen)[0]
+        total = total + chance * OracleLikelihood().loss({"reward": reward}, seen)[0]
     total.backward()
     assert reward.grad is not None
     return float(reward.grad[0])
@@ -39,7 +39,7 @@ def test_extreme_logits_and_a_certain_propensity_stay_finite() -> None:
         e=torch.tensor([1.0, 1.0, 0.0, 0.0]), misclick=torch.zeros(4)
     )
     reward = torch.tensor([50.0, 50.0, -50.0, -50.0], requires_grad=True)
-    loss = KnownPropensity().loss({"reward": reward}, seen)
+    loss = OracleLikelihood().loss({"reward": reward}, seen)
     loss.sum().backward()
     assert bool(torch.isfinite(loss).all())
     assert reward.grad is not None and bool(torch.isfinite(reward.grad).all())

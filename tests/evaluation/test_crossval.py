@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from small_log import ENCODER, QUICK, columns, log_of
@@ -9,9 +11,14 @@ from small_log import ENCODER, QUICK, columns, log_of
 from tacit import methods
 from tacit.data import FeedbackLog
 from tacit.errors import ConfigError, DataError, DegenerateDataError
+from tacit.evaluation import crossval
 from tacit.evaluation.crossval import cross_validate, truths, unit_of
 from tacit.evaluation.table import Predictions
 from tacit.fitting import prepare
+from tacit.training.config import TrainingConfig
+from tacit.training.roster import Roster
+from tacit.training.selection import train_best
+from tacit.training.views import Views
 
 HONEST = (methods.Constant(), methods.Length(), methods.Naive(), methods.ImplicitRM())
 
@@ -36,7 +43,7 @@ def test_gold_never_reaches_an_honest_method_and_does_reach_the_oracle() -> None
 def test_a_row_is_judged_by_a_team_that_never_saw_the_labels_of_its_fold(by: str) -> None:
     table = columns()
     log = log_of(table, user_id="user")
-    in_fold_N = log.folds(3, by=by, seed=QUICK.seed) == 0
+    in_fold_N = log.folds(3, by=by, seed=QUICK.seed + crossval._OUTER) == 0
     flipped = [int(1 - y) if held else y for y, held in zip(table["copied"], in_fold_N, strict=True)]
     content = HONEST[1:]  # `constant` is one number for the whole table; its likelihood is tested below
     seen = predicted(log, *content, by=by)
@@ -53,6 +60,26 @@ def test_folds_never_split_a_unit(by: str) -> None:
     assert all(len(set(fold_N[unit_N == unit])) == 1 for unit in set(unit_N.tolist()))
 
 
+def test_every_member_of_every_team_holds_rows_out_that_its_team_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawn alike, an outer fold was what one member holds out: it was judged by the rows that it learned."""
+    rosters: list[Roster] = []
+
+    def noting(method: methods.Method, views: Views, obs: Any, who: Roster, config: TrainingConfig) -> Any:
+        rosters.append(who)
+        return train_best(method, views, obs, who, config)
+
+    monkeypatch.setattr(crossval, "train_best", noting)
+    config = QUICK.model_copy(update={"members": 5, "max_epochs": 1})
+    cross_validate(prepare(log_of(columns(prompts=50)), ENCODER), [methods.Naive()], folds=5, config=config)
+    (who,) = rosters
+    held = [int((who.rows_MN[m] & (who.fold_N == fold)).sum()) for m, fold in enumerate(who.hold_out)]
+    assert (
+        len(held) == 25 and min(held) >= 10
+    )  # of 30 rows that each holds out, 24 are its team's in the mean
+
+
 def test_the_likelihood_of_every_row_is_held_out_and_finite() -> None:
     for found in predicted(log_of(columns()), *HONEST):
         assert np.isfinite(found.score_N).all()
@@ -65,7 +92,7 @@ def test_the_constants_likelihood_of_a_fold_is_by_the_rate_of_the_others() -> No
     """The one prediction that can be written down: it starts at a rate, which must not be that of all rows."""
     table = columns()
     log = log_of(table)
-    fold_N, y_N = log.folds(3, by="prompt_id", seed=QUICK.seed), np.array(table["copied"])
+    fold_N, y_N = log.folds(3, by="prompt_id", seed=QUICK.seed + crossval._OUTER), np.array(table["copied"])
     in_fold_N = fold_N == 0
 
     def p_click(flip: bool) -> float:

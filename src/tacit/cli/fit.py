@@ -15,6 +15,7 @@ from tacit.cli.options import (
     Encoder,
     Json,
     MaxBad,
+    Nuisances,
     Policy,
     Prompt,
     PromptId,
@@ -49,6 +50,7 @@ def fit(
         str | None, typer.Option(metavar="NAME", help="Column of trusted labels to learn from as well.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the model.")] = None,
+    nuisance: Nuisances = None,
     method: Annotated[str, typer.Option(metavar="NAME", help="auto, or an estimator's key.")] = "auto",
     encoder: Encoder = "minilm",
     propensity_features: Annotated[
@@ -94,16 +96,86 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
         ConfigError: a missing option, or a folder that holds something else.
     """
     from tacit.cli import notes
-    from tacit.cli.options import open_store, read_log, refuse_unwritable, refuse_where_read
+    from tacit.cli.options import known_nuisances, open_store, read_log
     from tacit.errors import ConfigError, DegenerateDataError
     from tacit.features import resolve_encoder
     from tacit.fitting import fit as fit_model
     from tacit.fitting import fit_fingerprint, prepare_log
+    from tacit.methods.columns import nuisance_columns
     from tacit.model import RewardModel
     from tacit.model.folder import MANIFEST, read_manifest, refuse_occupied
     from tacit.training.choose import resolve_method
     from tacit.training.config import TrainingConfig
-    from tacit.training.log_rows import observe
+    from tacit.training.log_rows import observe, resolved
+
+    folder = _folder_of(given)
+    roles = ("context", "gold", "prompt", "response", "prompt_id", "user_id", "session_id", "policy")
+    log = read_log(
+        given["log"],
+        signals=given["signal"],
+        **{name: given[name] for name in roles},
+        source=given["source"],
+        max_bad=given["max_bad"],
+    )
+    if not log.roles.signals and log.roles.gold is None:
+        raise ConfigError(f"{log.name}: no signal is named; expected --signal COLUMN, one of {_columns(log)}")
+    known = known_nuisances(given["nuisance"] or ())
+    method = resolve_method(given["method"], log, known=known)
+    use_gold = given["gold"] is not None
+    encoder = resolve_encoder(given["encoder"])
+    settings = TrainingConfig(
+        members=given["members"],
+        max_epochs=given["epochs"],
+        seed=given["seed"],
+        hidden=() if given["linear"] else None,
+    )
+    form, seen = given["propensity_features"], given["reward_features"]
+    used = prepare_log(log, method, use_gold=use_gold)
+    observed = observe(used)
+    columns = nuisance_columns(resolved(used, known), method, observed)
+    if (folder / MANIFEST).is_file():
+        manifest = read_manifest(folder)
+        asked = fit_fingerprint(used, method, encoder, form, settings, columns, reward_features=seen)
+        if manifest.get("fingerprint") == asked and "calibration" not in manifest:
+            notes.say(f"{folder} already holds this very fit; nothing to do")
+            notes.release()
+            _tidy(folder)
+            return RewardModel.load(folder), folder
+        refuse_occupied(folder)
+    try:
+        method.check(observed.with_columns(**columns))
+    except DegenerateDataError as error:
+        names = ", ".join(signal.name for signal in log.roles.signals)
+        raise DegenerateDataError(f"{log.name}, signal {names or 'none'}: {error}") from None
+    _note_copies(log)
+    notes.release()
+    model = fit_model(
+        used,
+        method=method,
+        encoder=encoder,
+        propensity_features=form,
+        reward_features=seen,
+        use_gold=use_gold,
+        nuisances=known,
+        config=settings,
+        store=open_store(given["cache"]),
+        checkpoint=_partial(folder),
+        quiet=quiet,
+    )
+    model.save(folder)
+    _tidy(folder)
+    return model, folder
+
+
+def _folder_of(given: dict[str, Any]) -> Path:
+    """Where the model is to lie, once it is sure that it can be written there; what else is amiss is told first.
+
+    Raises:
+        ConfigError: something is missing or misspelt, or the folder holds something else.
+    """
+    from tacit.cli.options import refuse_unwritable, refuse_where_read
+    from tacit.errors import ConfigError
+    from tacit.model.folder import MANIFEST, refuse_occupied
 
     for name, what in (("log", "the feedback log"), ("out", "the folder of the model (--out DIR)")):
         if given[name] is None:
@@ -120,58 +192,7 @@ def fit_folder(given: dict[str, Any], *, quiet: bool) -> tuple[RewardModel, Path
     if not (folder / MANIFEST).is_file():
         refuse_occupied(folder)
     refuse_where_read(folder, given["log"], within=MANIFEST)
-    roles = ("context", "gold", "prompt", "response", "prompt_id", "user_id", "session_id", "policy")
-    log = read_log(
-        given["log"],
-        signals=given["signal"],
-        **{name: given[name] for name in roles},
-        source=given["source"],
-        max_bad=given["max_bad"],
-    )
-    if not log.roles.signals and log.roles.gold is None:
-        raise ConfigError(f"{log.name}: no signal is named; expected --signal COLUMN, one of {_columns(log)}")
-    method = resolve_method(given["method"], log)
-    use_gold = given["gold"] is not None
-    encoder = resolve_encoder(given["encoder"])
-    settings = TrainingConfig(
-        members=given["members"],
-        max_epochs=given["epochs"],
-        seed=given["seed"],
-        hidden=() if given["linear"] else None,
-    )
-    form, seen = given["propensity_features"], given["reward_features"]
-    used = prepare_log(log, method, use_gold=use_gold)
-    if (folder / MANIFEST).is_file():
-        manifest = read_manifest(folder)
-        asked = fit_fingerprint(used, method, encoder, form, settings, reward_features=seen)
-        if manifest.get("fingerprint") == asked and "calibration" not in manifest:
-            notes.say(f"{folder} already holds this very fit; nothing to do")
-            notes.release()
-            _tidy(folder)
-            return RewardModel.load(folder), folder
-        refuse_occupied(folder)
-    try:
-        method.check(observe(used))
-    except DegenerateDataError as error:
-        names = ", ".join(signal.name for signal in log.roles.signals)
-        raise DegenerateDataError(f"{log.name}, signal {names or 'none'}: {error}") from None
-    _note_copies(log)
-    notes.release()
-    model = fit_model(
-        used,
-        method=method,
-        encoder=encoder,
-        propensity_features=form,
-        reward_features=seen,
-        use_gold=use_gold,
-        config=settings,
-        store=open_store(given["cache"]),
-        checkpoint=_partial(folder),
-        quiet=quiet,
-    )
-    model.save(folder)
-    _tidy(folder)
-    return model, folder
+    return folder
 
 
 def _note_copies(log: FeedbackLog) -> None:

@@ -43,6 +43,14 @@ Context = Annotated[
         metavar="NAME",
     ),
 ]
+Nuisances = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--nuisance",
+        help="What is known: NAME=COLUMN or NAME=NUMBER, such as e=seen (who acts) or rho10=0.05. Repeatable.",
+        metavar="NAME=VALUE",
+    ),
+]
 PromptId = Annotated[
     str | None, typer.Option(help="Column that groups responses to one prompt.", metavar="NAME")
 ]
@@ -191,6 +199,30 @@ def _refuse_twice(option: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{option} names column {name!r} twice; expected each column once, drop one")
+
+
+def known_nuisances(given: Sequence[str]) -> dict[str, str | float]:
+    """Numbers, or names of columns, by name.
+
+    Raises:
+        ConfigError: no name, no value, or a name twice.
+
+    Example:
+        >>> known_nuisances(["e=seen", "rho10=0.05"])
+        {'e': 'seen', 'rho10': 0.05}
+    """
+    found: dict[str, str | float] = {}
+    for text in given:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not name or not value:
+            raise ConfigError(f"--nuisance {text}: expected NAME=COLUMN or NAME=NUMBER, such as e=seen")
+        if name in found:
+            raise ConfigError(f"--nuisance names {name!r} twice; expected each once, drop one")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def open_store(cache: Path | None) -> EmbeddingStore:

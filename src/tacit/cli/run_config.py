@@ -68,6 +68,8 @@ def _read(config: Path, allowed: set[str]) -> dict[str, Any]:
 def _typed(config: Path, name: str, value: Any) -> Any:
     if name == "signal":
         return _signals(config, value)
+    if name == "nuisance":
+        return _nuisances(config, value)
     if name in _LISTS:
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -88,6 +90,16 @@ def _typed(config: Path, name: str, value: Any) -> Any:
     if not isinstance(value, str):
         raise ConfigError(f"{config}: {name} is {value!r}, expected text")
     return Path(value) if name in _FOLDERS else value
+
+
+def _nuisances(config: Path, value: Any) -> list[str]:
+    """As `--nuisance` takes them, from a mapping of names."""
+    if not isinstance(value, dict) or not all(isinstance(one, str | int | float) for one in value.values()):
+        raise ConfigError(
+            f"{config}: nuisance is {value!r}, expected a mapping of names to columns or numbers, such as "
+            "{e: seen, rho10: 0.05}"
+        )
+    return [f"{name}={one}" for name, one in value.items()]
 
 
 def _signals(config: Path, value: Any) -> list[str | Signal]:

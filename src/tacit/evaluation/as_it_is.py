@@ -13,8 +13,10 @@ from tacit.data import FeedbackLog, KnownPairs, Roles, Signal
 from tacit.errors import ConfigError, DataError
 from tacit.evaluation.table import Floats, Predictions, Protocol
 from tacit.features import EmbeddingStore, style_features
+from tacit.methods import Observations
+from tacit.methods.columns import nuisance_columns
 from tacit.model import FittedScorer, RewardModel
-from tacit.training.log_rows import observe
+from tacit.training.log_rows import observe, resolved
 
 _REFITS = "--folds 5"
 
@@ -184,7 +186,7 @@ def _predict(
     reward_N = scores_MN.mean(0).astype(np.float64)
     likelihood_N = None
     if beside:
-        found = rm.method.log_likelihood(logits, observe(log))
+        found = rm.method.log_likelihood(logits, observe_as_fitted(rm, log))
         assert found is not None
         likelihood_N = found.numpy().astype(np.float64)
     return Predictions(
@@ -250,7 +252,15 @@ def lacks_likelihood(rm: FittedScorer, log: FeedbackLog) -> Lack | None:
         return Lack(
             f"its likelihood needs the context of the fit, and {_listed(lacking)} is not named", context=True
         )
-    first = observe(log.take([0]))
+    sources = rm.info.get("nuisance_sources", {})
+    for name in set(rm.method.reads) & set(rm.info.get("nuisances", ())):
+        if name not in sources:
+            return Lack(f"its likelihood needs the nuisance {name!r}, which its folder does not hold")
+        if isinstance(sources[name], str) and sources[name] not in log.table.column_names:
+            return Lack(
+                f"its likelihood needs the column {sources[name]!r} (nuisance {name}), which this log lacks"
+            )
+    first = observe_as_fitted(rm, log.take([0]))
     zeros = {
         head.name: torch.zeros(1) if head.scalar else torch.zeros(1, len(head.bias)) for head in rm.heads
     }
@@ -258,6 +268,18 @@ def lacks_likelihood(rm: FittedScorer, log: FeedbackLog) -> Lack | None:
         many = "s" if first.n_signals > 1 else ""
         return Lack(f"it gives no likelihood of {first.n_signals} signal{many}")
     return None
+
+
+def observe_as_fitted(rm: FittedScorer, log: FeedbackLog) -> Observations:
+    """Signals of a log, with the nuisances that the fit was given where it can be told from where."""
+    sources = rm.info.get("nuisance_sources", {})
+    there = {
+        name: source
+        for name, source in sources.items()
+        if not isinstance(source, str) or source in log.table.column_names
+    }
+    seen = observe(log)
+    return seen.with_columns(**nuisance_columns(resolved(log, there), rm.method, seen))
 
 
 def _meanings(signals: tuple[Signal, ...]) -> list[tuple[str, int, str]]:
@@ -293,6 +315,7 @@ __all__ = [
     "Overlap",
     "lacks_likelihood",
     "log_of_fit",
+    "observe_as_fitted",
     "overlap_with_calibration",
     "overlap_with_fit",
     "predict_as_it_is",

@@ -23,6 +23,10 @@ from tacit.training.log_rows import holdout_groups
 from tacit.training.roster import roster, teams
 from tacit.training.selection import train_best
 
+_OUTER = 3
+"""Added to the seed of outer folds. A roster draws with the seed and the next two: of one draw, an outer fold could be
+the very one that a member holds out, which then had nothing to be judged by but the rows that it had learned."""
+
 
 def unit_of(log: FeedbackLog) -> str:
     """What folds and intervals are made of: sessions if the log names them, else users, else prompts."""
@@ -68,7 +72,7 @@ def cross_validate(
     units = len(set(log.units(unit).tolist()))
     if units < folds:
         raise DataError(f"{log.name}: {folds} folds need at least {folds} different {unit}, found {units}")
-    outer_N = log.folds(folds, by=unit, seed=config.seed)
+    outer_N = log.folds(folds, by=unit, seed=config.seed + _OUTER)
     everyone = teams(
         roster(holdout_groups(log), config.members, config.seed),
         torch.from_numpy(np.stack([outer_N != t for t in range(folds)])),

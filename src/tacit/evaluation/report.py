@@ -6,7 +6,7 @@ A fine-tuned model is judged as it is on any log: to fine-tune it anew for every
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tacit import methods
@@ -16,6 +16,7 @@ from tacit.evaluation.as_it_is import (
     NONE,
     Judged,
     log_of_fit,
+    observe_as_fitted,
     overlap_with_calibration,
     overlap_with_fit,
     predict_as_it_is,
@@ -27,10 +28,9 @@ from tacit.evaluation.style_alone import Style
 from tacit.evaluation.table import LOWER_IS_BETTER, MORE, Predictions, Row, compare
 from tacit.features import EmbeddingStore
 from tacit.fitting import prepare
-from tacit.methods import Method
+from tacit.methods import Method, Observations
 from tacit.model import FittedScorer, RewardModel
 from tacit.training.config import TrainingConfig
-from tacit.training.log_rows import observe
 
 _ESTIMATES_DIFFER = 0.1
 """Shares of rows of two fits that are estimated from samples of them count as different beyond this."""
@@ -172,7 +172,8 @@ def evaluate_model(
     truth = truths(log, unit, threshold)
     if isinstance(rm, RewardModel) and chosen:
         config = TrainingConfig(**rm.info["training"]["config"])
-        prepared = prepare(log, rm.encoder, store=store, quiet=quiet)
+        observed = observe_as_fitted(rm, log)
+        prepared = replace(prepare(log, rm.encoder, store=store, quiet=quiet), observations=observed)
 
         def refits(contenders: list[Method], use_gold: bool = False) -> list[Predictions]:
             return cross_validate(
@@ -187,7 +188,7 @@ def evaluate_model(
                 quiet=quiet,
             )
 
-        contenders = _contenders(rm.method, log)
+        contenders = _contenders(rm.method, observed)
         if use_gold:  # for the model alone: what it is compared with stays blind
             blind = [method for method in contenders if method.key != rm.method.key]
             predictions = refits(blind) + refits([rm.method], use_gold=True)
@@ -262,12 +263,18 @@ def _folds(rm: FittedScorer, asked: int | None, own: bool) -> int:
 
 def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
     """The log with the gold that the fit was given, if any; and whether a method that can do without was given it."""
-    known = rm.info.get("nuisances", [])
-    if known:
+    lost = sorted(set(rm.info.get("nuisances", [])) - rm.info.get("nuisance_sources", {}).keys())
+    if lost:
         raise ConfigError(
-            f"the model was fitted with nuisances that its folder does not hold ({', '.join(known)}), so it cannot be "
+            f"the model was fitted with nuisances that its folder does not hold ({', '.join(lost)}), so it cannot be "
             "refitted; use --folds 0 (folds=0) to score as it is"
         )
+    for name, source in rm.info.get("nuisance_sources", {}).items():
+        if isinstance(source, str) and source not in log.table.column_names:
+            raise ConfigError(
+                f"the model was fitted with the column {source!r} (nuisance {name}), which this log lacks, so it "
+                "cannot be refitted; use --folds 0 (folds=0) to score as it is"
+            )
     gold = rm.info["roles"]["gold"]
     if gold is None or rm.method.reads_gold or not rm.method.uses_gold:
         return log, False
@@ -281,14 +288,14 @@ def _to_refit(rm: RewardModel, log: FeedbackLog) -> tuple[FeedbackLog, bool]:
     return log, True
 
 
-def _contenders(method: Method, log: FeedbackLog) -> list[Method]:
+def _contenders(method: Method, obs: Observations) -> list[Method]:
     wanted: list[Method] = [methods.Constant(), methods.Length(), Style(), methods.Naive(), method]
-    if log.roles.gold is not None:
+    if obs.gold_B is not None:
         wanted.append(methods.Oracle())
     kept: dict[str, Method] = {}
     for candidate in wanted:
         try:
-            candidate.check(observe(log))
+            candidate.check(obs)
         except DegenerateDataError:
             if candidate is method:
                 raise

@@ -31,6 +31,7 @@ from tacit.methods.implicit_rm import ImplicitRM
 from tacit.methods.ips import IPS
 from tacit.methods.ips_bt import IPSBT
 from tacit.methods.kmeidtm import KMEIDTM
+from tacit.methods.known_propensity import KnownPropensity
 from tacit.methods.kto import KTO
 from tacit.methods.label_wave import LabelWave
 from tacit.methods.latent import STRATA, strata
@@ -105,6 +106,7 @@ __all__ = [
     "Head",
     "Identifiability",
     "ImplicitRM",
+    "KnownPropensity",
     "LabelWave",
     "LatentEM",
     "LatentML",
@@ -145,6 +147,7 @@ _METHODS: tuple[type[Method], ...] = (
     LatentML,
     LatentEM,
     LatentPairs,
+    KnownPropensity,
     PUBalanced,
     WMF,
     ElkanNoto,

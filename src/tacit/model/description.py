@@ -30,6 +30,7 @@ from tacit.training.views import Views
 
 _FEW = 10  # rows that users acted on, below which no number that a fit states is worth its digits
 _CLIP, _TINY = 0.05, 1e-6  # of propensities by methods that say nothing else; what stands for 0
+_SURELY = 4.0  # standard errors
 _LARGEST_RANKED = 6  # signals up to which the 2^K patterns are ranked
 
 
@@ -49,6 +50,7 @@ def identification_warnings(
         *_rare_signals(log, obs),
         *_other_kind(method, log),
         *_doubtful_propensities(method, obs),
+        *_impossible_propensities(method, obs),
     ]
     exchangeable = method.exchangeable or _estimates_by_exchange(method, obs)
     if not exchangeable and "context" not in method.needs:
@@ -122,10 +124,27 @@ def _doubtful_propensities(method: Method, obs: Observations) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for name, acted_N in acted.items():
-            if name in obs.columns and bool(acted_N.any()):
+            if name in obs.columns and name not in method.reads and bool(acted_N.any()):
                 given_N = obs.column(name).clamp(min=_TINY).expand(obs.n_rows)
                 diagnose(given_N.numpy(), acted_N.numpy(), clip=getattr(method, "clip", _CLIP))
     return [f"the {warned.message}" for warned in caught]
+
+
+def _impossible_propensities(method: Method, obs: Observations) -> list[str]:
+    """A word where a signal fires more often than the propensity that was given allows if every answer were liked."""
+    if "e" not in method.reads or "e" not in obs.columns:
+        return []
+    seen_N = obs.visible_BK[:, 0]
+    e_n = obs.column("e").expand(obs.n_rows)[seen_N].double().numpy()
+    y_n = obs.signals_BK[:, 0][seen_N].numpy() > 0
+    for rows in np.array_split(np.argsort(e_n, kind="stable"), 10):
+        rate, most = (float(values[rows].mean()) if len(rows) else 0.0 for values in (y_n, e_n))
+        if rate - most > _SURELY * np.sqrt(most * (1 - most) / max(1, len(rows))) and len(rows) >= _FEW:
+            return [
+                f"on {len(rows)} rows of propensity {e_n[rows].min():.3g} to {e_n[rows].max():.3g} the signal fired on "
+                f"{rate:.3g}, more than if everybody liked everything: e is too small there, or not of these rows"
+            ]
+    return []
 
 
 def _few_acts(log: FeedbackLog) -> list[str]:

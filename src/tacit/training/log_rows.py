@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from tacit.data import FeedbackLog
+from tacit.errors import ConfigError, DataError, shown
 from tacit.methods import Observations
+from tacit.methods.columns import WHOLE_LOG
 
 
 def observe(log: FeedbackLog) -> Observations:
@@ -51,3 +56,44 @@ def holdout_groups(log: FeedbackLog) -> NDArray[np.int64]:
     _, component_of = connected_components(links, directed=False)
     components_N = component_of[prompts_N].astype(np.int64)
     return components_N if np.bincount(components_N).max() <= len(log) / 5 else prompts_N
+
+
+def resolved(log: FeedbackLog, nuisances: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Known nuisances by name, each as one number or one per row; see `tacit.methods.columns.nuisance_columns`.
+
+    Args:
+        log: N rows.
+        nuisances: by name, a column of the log, or numbers.
+
+    Raises:
+        ConfigError: no mapping.
+        DataError: a column that the log does not have, or that has empty cells, or several numbers where all rows of
+            a log share one.
+    """
+    if nuisances is not None and not isinstance(nuisances, Mapping):
+        raise ConfigError(
+            f"nuisances is {shown(nuisances)}, expected numbers or columns by name, such as {{'p': 0.5}}"
+        )
+    given: dict[str, Any] = {}
+    for name, source in (nuisances or {}).items():
+        if isinstance(source, str):
+            values = log.column(source)
+            if any(value is None for value in values):
+                raise DataError(
+                    f"{log.name}: column {source!r} (nuisance {name}) has empty cells, expected a number in each row"
+                )
+            given[name] = _one_number(log, name, source, values) if name in WHOLE_LOG and values else values
+        else:
+            given[name] = source
+    return given
+
+
+def _one_number(log: FeedbackLog, name: str, source: str, values: Sequence[Any]) -> Any:
+    """The number that all rows share: losses take one of these nuisances for a whole log."""
+    other = next((row for row, value in enumerate(values) if value != values[0]), None)
+    if other is not None:
+        raise DataError(
+            f"{log.where(other)}: column {source!r} (nuisance {name}) holds {values[other]:g} and before it "
+            f"{values[0]:g}; expected the same number in all rows, since {name} is one of the whole log"
+        )
+    return values[0]

@@ -54,7 +54,7 @@ def level_profile(
     scales finite where nothing decides them; shifts are free. The shape of the heads is taken as it is.
 
     Args:
-        method: whose criterion is the −log-likelihood, in nats, of preference and propensity.
+        method: whose criterion is the −log-likelihood, in nats, of preference and propensity, learned or given.
         logits: by head, [n] or [n, K]; each row by members that did not train on it.
         obs: of the same rows.
         exclusion: as in `open_level`.
@@ -69,7 +69,10 @@ def level_profile(
         >>> [round(share, 2) for share in found.interval]  # from the least click rate that 25 of 100 leave possible
         [0.17, 1.0]
     """
-    if not method.exchangeable or "reward" not in logits or method.log_likelihood(logits, obs) is None:
+    given = "e" in method.reads  # who acts is known, and with it the level
+    if not (method.exchangeable or given) or "reward" not in logits:
+        return None
+    if method.log_likelihood(logits, obs) is None:
         return None
     refit = _Refit.of(method, logits, obs)
     best = refit.best()
@@ -78,7 +81,7 @@ def level_profile(
         [] if one_signal and not exclusion else sorted(sign * size for sign in (-1, 1) for size in SHIFTS)
     )
     nats = {shift: round(max(0.0, refit.at(best, shift)[1]), 2) for shift in shifts}
-    if not one_signal:
+    if not (one_signal or given):
         return LevelProfile(nats, None)
     believed = [*refit.within(best, -1), *refit.within(best, 1)]
     shares = [share for theta in believed for share in refit.shares(theta, exclusion=exclusion)]

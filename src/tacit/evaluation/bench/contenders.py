@@ -15,7 +15,7 @@ from torch import Tensor
 from tacit import methods
 from tacit.errors import ConfigError, TacitError, did_you_mean
 from tacit.evaluation.bench.problems import Problem
-from tacit.evaluation.bench.references import KnownPropensity
+from tacit.evaluation.bench.references import OracleLikelihood
 from tacit.evaluation.table import Protocol
 from tacit.methods import Method, Observations
 from tacit.methods.method import Logits
@@ -226,8 +226,8 @@ def _everyone(problem: Problem) -> list[Contender]:
     found = []
     for key, kind in methods.available().items():
         pairwise_labels = problem.explicit and kind.setting == "pairwise"
-        if kind.setting not in wanted and not pairwise_labels:
-            continue
+        if (kind.setting not in wanted and not pairwise_labels) or "propensity" in kind.needs:
+            continue  # of those that have to be handed a propensity, the references are, the true one
         if key == "context_only" and problem.context_NC is None:
             continue
         if key == "prompt_only" and problem.texts.prompt is None:
@@ -251,7 +251,9 @@ def _implicit_references(several: bool) -> list[Contender]:
         rows = [
             Contender("implicit_rm_published", methods.ImplicitRM(), form="text"),
             Contender("oracle_propensity", methods.SARIPW(), given=("e",), protocol="oracle"),
-            Contender("oracle_likelihood", KnownPropensity(), given=KnownPropensity.reads, protocol="oracle"),
+            Contender(
+                "oracle_likelihood", OracleLikelihood(), given=OracleLikelihood.reads, protocol="oracle"
+            ),
         ]
     return [*rows, Contender("oracle_prior", methods.NNPU(), given=("prior",), protocol="oracle")]
 

@@ -19,12 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.data import FeedbackLog, Signal
-from tacit.evaluation.as_it_is import Overlap, lacks_likelihood, log_of_fit, overlap_with_fit
+from tacit.evaluation.as_it_is import (
+    Overlap,
+    lacks_likelihood,
+    log_of_fit,
+    observe_as_fitted,
+    overlap_with_fit,
+)
 from tacit.evaluation.crossval import unit_of
 from tacit.features import EmbeddingStore, style_features
 from tacit.methods import Method, Observations
 from tacit.model import FittedScorer, RewardModel, sigmoid
-from tacit.training.log_rows import holdout_groups, observe
+from tacit.training.log_rows import holdout_groups
 from tacit.training.roster import roster
 from tacit.training.selection import held_out
 from tacit.training.views import Views
@@ -133,7 +139,7 @@ def read(
     both: dict[tuple[int, int], Floats] = {}
     honest = False
     if lack is None:
-        obs = observe(log).without_gold()
+        obs = observe_as_fitted(rm, log).without_gold()
         if any(head.name in ACTING for head in rm.heads):
             acts = [_act(rm.method, logits, obs, k) for k in range(obs.n_signals)]
         out = None

@@ -20,7 +20,7 @@ from tacit.methods import Method, Observations
 from tacit.methods.columns import WHOLE_LOG, nuisance_columns
 from tacit.methods.observations import concatenate
 from tacit.training.finetune.side import SideFeatures
-from tacit.training.log_rows import observe
+from tacit.training.log_rows import observe, resolved
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -127,42 +127,6 @@ def observed(log: FeedbackLog, method: Method, nuisances: Mapping[str, str | flo
             f"nuisances={{'{missing[0]}': 'COLUMN'}}"
         )
     return obs.with_columns(**columns)
-
-
-def resolved(log: FeedbackLog, nuisances: Mapping[str, Any]) -> dict[str, Any]:
-    """Known nuisances by name, each as one number or one per row.
-
-    Args:
-        log: N rows.
-        nuisances: by name, a column of the log, or numbers.
-
-    Raises:
-        DataError: a column that the log does not have, or that has empty cells, or several numbers where all rows of
-            a log share one.
-    """
-    given: dict[str, Any] = {}
-    for name, source in nuisances.items():
-        if isinstance(source, str):
-            values = log.column(source)
-            if any(value is None for value in values):
-                raise DataError(
-                    f"{log.name}: column {source!r} (nuisance {name}) has empty cells, expected a number in each row"
-                )
-            given[name] = _one_number(log, name, source, values) if name in WHOLE_LOG and values else values
-        else:
-            given[name] = source
-    return given
-
-
-def _one_number(log: FeedbackLog, name: str, source: str, values: Sequence[Any]) -> Any:
-    """The number that all rows share: losses take one of these nuisances for a whole log."""
-    other = next((row for row, value in enumerate(values) if value != values[0]), None)
-    if other is not None:
-        raise DataError(
-            f"{log.where(other)}: column {source!r} (nuisance {name}) holds {values[other]:g} and before it "
-            f"{values[0]:g}; expected the same number in all rows, since {name} is one of the whole log"
-        )
-    return values[0]
 
 
 def as_given(obs: Observations, nuisances: Mapping[str, Any]) -> Observations:
