@@ -54,6 +54,40 @@ def test_the_log_of_the_fit_is_judged_by_refits() -> None:
     assert "oracle was trained on the gold labels" in found.caption
 
 
+def test_repeats_are_the_mean_over_other_folds_and_seeds() -> None:
+    log = log_of(columns(), gold="gold")
+    twice = {row.method: row for row in evaluate_model(model(), log, folds=3, repeats=2).rows}
+    prepared, wanted = prepare(log, ENCODER), [ImplicitRM(), Naive()]
+    apart = [
+        {
+            row.method: row
+            for row in compare(
+                cross_validate(prepared, wanted, folds=3, config=QUICK.model_copy(update={"seed": seed})),
+                truths(log),
+                more=True,
+            )
+        }
+        for seed in (0, 1)
+    ]
+    for method in ("implicit_rm", "naive"):
+        for name, own in twice[method].metrics.items():
+            parts = [one[method].metrics[name].value for one in apart]
+            assert own.value == pytest.approx(sum(parts) / 2, abs=1e-12), name
+            assert parts[0] != parts[1] or name == "base_rate", name
+    gain = twice["implicit_rm"].against["naive"]["auroc"]
+    assert gain.value == pytest.approx(
+        twice["implicit_rm"].metrics["auroc"].value - twice["naive"].metrics["auroc"].value, abs=1e-12
+    )
+    assert gain.low < gain.value < gain.high
+    assert "2 times 3-fold" in evaluate_model(model(), log, folds=3, repeats=2).title
+
+
+@pytest.mark.parametrize(("repeats", "folds"), [(0, 3), (2, 0)])
+def test_repeats_that_repeat_nothing_are_refused(repeats: int, folds: int) -> None:
+    with pytest.raises(ConfigError, match=f"repeats is {repeats}, expected 1 or more"):
+        evaluate_model(model(), log_of(columns(), gold="gold"), folds=folds, repeats=repeats)
+
+
 def test_the_log_of_the_fit_is_known_under_more_roles_and_after_saving(tmp_path: Path) -> None:
     model().save(tmp_path / "rm")
     loaded = RewardModel.load(tmp_path / "rm")

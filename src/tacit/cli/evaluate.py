@@ -51,6 +51,9 @@ def evaluate(
             "fine-tuned model.",
         ),
     ] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Refit this many times, with other folds each time; metrics are means.")
+    ] = 1,
     against: Annotated[
         Path | None,
         typer.Option(metavar="MODEL", help="Another model, last week's say: both are scored as they are."),
@@ -115,6 +118,7 @@ def evaluate(
         rm,
         log,
         folds=folds,
+        repeats=repeats,
         by=by,
         threshold=threshold,
         against=other,

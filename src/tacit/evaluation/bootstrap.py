@@ -20,7 +20,7 @@ Legend: N rows, D draws, G groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -154,6 +154,17 @@ class Drawn:
     def minus(self, other: Drawn) -> Interval:
         """The interval of the difference, as `paired_difference` gives it; both on the same draws."""
         return _interval(self.value - other.value, self.draws_D - other.draws_D)
+
+
+def averaged(parts: Sequence[Weighted]) -> Weighted:
+    """Make the mean of several metrics of the same rows: of the seeds of a world, of repeated cross-validations.
+
+    Example:
+        >>> both = averaged([weighted_mean([0.0, 1.0]), weighted_mean([1.0, 2.0])])
+        >>> bootstrap(both, groups=[0, 1], draws=0).value
+        1.0
+    """
+    return Weighted(lambda weights_DN: np.mean([part.over(weights_DN) for part in parts], axis=0))
 
 
 def weighted_mean(values: Numbers) -> Weighted:

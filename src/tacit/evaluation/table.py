@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from tacit.evaluation.bootstrap import (
     Drawn,
     Interval,
     Weighted,
+    averaged,
     weighted_auroc,
     weighted_mean,
     weighted_over_prompts,
@@ -30,6 +32,9 @@ LOWER_IS_BETTER = ("brier", "ece", "best_of_n_regret")
 """Metrics that count errors; of all others more is better."""
 MORE = ("within_prompt_ndcg", "best_of_n_regret", "pearson")
 """What `compare(more=True)` adds: tables have no room for it, and no verdict hangs on it."""
+
+
+Measure = tuple[Any, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -121,19 +126,24 @@ def compare(
     """Judge every method on the same rows and the same bootstrap draws.
 
     Args:
-        predictions: one per method.
+        predictions: one per method; of several of one method, which repeated cross-validations make, metrics are means.
         truth: what to judge against; metrics without their truth are left out.
         references: methods from which differences are taken.
         draws: of the bootstrap. ECE and its differences come without bounds, see `tacit.evaluation.bootstrap`.
         more: with the metrics of `MORE`, where there is gold.
     """
     # Drawn once each: intervals and differences are read off the same draws.
+    same: dict[str, list[Predictions]] = {}
+    for p in predictions:
+        same.setdefault(p.method, []).append(p)
     drawn = {
-        p.method: {
+        method: {
             name: Drawn.of(metric, units, draws=_draws(name, draws))
-            for name, (metric, units) in (_measures(p, truth) | (_more(p, truth) if more else {})).items()
+            for name, (metric, units) in _averaged(
+                [_measures(p, truth) | (_more(p, truth) if more else {}) for p in repeats]
+            ).items()
         }
-        for p in predictions
+        for method, repeats in same.items()
     }
     return [
         Row(
@@ -146,8 +156,25 @@ def compare(
                 if other != p.method and other in drawn
             },
         )
-        for p in predictions
+        for p in (repeats[0] for repeats in same.values())
     ]
+
+
+def _averaged(repeats: Sequence[Mapping[str, Measure]]) -> Mapping[str, Measure]:
+    """Each metric in the mean over repeats; all are of the same rows."""
+    first, *others = repeats
+    if not others:
+        return first
+    found: dict[str, Measure] = {}
+    for name, (metric, units) in first.items():
+        parts = [metric, *(other[name][0] for other in others)]
+        mean = averaged(parts) if isinstance(metric, Weighted) else partial(_mean_of, parts)
+        found[name] = (mean, units)
+    return found
+
+
+def _mean_of(parts: Sequence[Callable[[NDArray[np.int64]], float]], rows: NDArray[np.int64]) -> float:
+    return float(np.mean([part(rows) for part in parts]))
 
 
 def _difference(own: Mapping[str, Drawn], other: Mapping[str, Drawn]) -> dict[str, Interval]:
@@ -158,9 +185,6 @@ def _difference(own: Mapping[str, Drawn], other: Mapping[str, Drawn]) -> dict[st
 
 def _draws(metric: str, draws: int) -> int:
     return 0 if metric == "ece" else draws  # the bootstrap has no sound interval for it
-
-
-Measure = tuple[Any, NDArray[np.int64]]
 
 
 def _measures(p: Predictions, truth: Truths) -> dict[str, Measure]:

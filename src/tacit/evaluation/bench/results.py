@@ -21,6 +21,7 @@ from tacit.evaluation.bootstrap import (
     Drawn,
     Interval,
     Weighted,
+    averaged,
     weighted_auroc,
     weighted_mean,
     weighted_within_prompt,
@@ -207,21 +208,17 @@ def _weighted(score: Score, judged: Judged) -> dict[str, Weighted]:
     p_Sn = probability(score.scores_Sn)
     seeds = range(len(liked_Sn))
     found = {
-        "within_prompt_accuracy": _mean(
+        "within_prompt_accuracy": averaged(
             [weighted_within_prompt(score.scores_Sn[s], liked_Sn[s], judged.prompts_n) for s in seeds]
         ),
-        "auroc": _mean([weighted_auroc(score.scores_Sn[s], liked_Sn[s]) for s in seeds]),
+        "auroc": averaged([weighted_auroc(score.scores_Sn[s], liked_Sn[s]) for s in seeds]),
     }
     if has_level(score):
         # Seeds share the rows: the mean over seeds of a mean over rows is one mean.
         found["brier"] = weighted_mean(((p_Sn - liked_Sn) ** 2).mean(0))
-        found["r2"] = _mean([_r2(p_Sn[s], liked_Sn[s]) for s in seeds])
+        found["r2"] = averaged([_r2(p_Sn[s], liked_Sn[s]) for s in seeds])
         found["base_rate"] = weighted_mean(p_Sn.mean(0))
     return found
-
-
-def _mean(parts: list[Weighted]) -> Weighted:
-    return Weighted(lambda weights_DN: np.mean([part.over(weights_DN) for part in parts], axis=0))
 
 
 def _r2(p_n: NDArray[np.float64], liked_n: NDArray[np.float64]) -> Weighted:
