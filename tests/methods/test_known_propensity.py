@@ -113,7 +113,7 @@ def shown(rows: int = 3000, misstated: float = 1.0) -> tuple[FeedbackLog, float]
     worth = np.array([1.0, 1.0, -1.0, -1.0, 0.0, 0.0])
     drawn = rng.integers(0, 6, size=(rows, 5))
     liked = rng.random(rows) < 1 / (1 + np.exp(0.8 - worth[drawn].sum(1)))
-    e = np.array([0.7, 0.5, 0.3, 0.1])[rng.integers(0, 4, rows)]
+    e = np.array([0.7, 0.5, 0.3, 0.03])[rng.integers(0, 4, rows)]
     table = {
         "prompt": [f"question {i // 4}" for i in range(rows)],
         "response": [" ".join(row) for row in words[drawn]],
