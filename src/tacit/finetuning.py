@@ -61,7 +61,7 @@ def finetune(
     use_gold: bool = False,
     encoder: str | Encoder = "minilm",
     store: EmbeddingStore | None = None,
-    nuisances: Mapping[str, ArrayLike] | None = None,
+    nuisances: Mapping[str, ArrayLike | str] | None = None,
     resume: bool | str = False,
     quiet: bool = True,
 ) -> FineTunedRewardModel:
@@ -153,7 +153,7 @@ def feedback_trainer(
     use_gold: bool = False,
     encoder: str | Encoder = "minilm",
     store: EmbeddingStore | None = None,
-    nuisances: Mapping[str, ArrayLike] | None = None,
+    nuisances: Mapping[str, ArrayLike | str] | None = None,
     quiet: bool = True,
 ) -> FeedbackRewardTrainer:
     """The trainer of `finetune`, nuisances estimated, not yet run; the arguments are the same."""
@@ -168,7 +168,9 @@ def feedback_trainer(
             f"finetune needs a FeedbackLog, found {shown(log)}; read one with FeedbackLog.read(path)"
         )
     knobs = _knobs(args)
-    chosen = resolve_method(method, log, as_mapping(knobs.method_parameters))
+    stated = as_mapping(knobs.nuisances)
+    known = {*stated, *(nuisances if isinstance(nuisances, Mapping) else ())}
+    chosen = resolve_method(method, log, as_mapping(knobs.method_parameters), known)
     log = prepare_log(log, chosen, use_gold=use_gold)
     if use_gold:
         knobs.gold = log.roles.gold
@@ -178,11 +180,10 @@ def feedback_trainer(
     links, unlinked = _look_for_links(log, chosen)
     for text in unlinked:
         warnings.warn(text, IdentificationWarning, stacklevel=3)
-    stated = as_mapping(knobs.nuisances)
     if nuisances or _leaves_some_open(stated, chosen, log):
-        known = _merged(resolved(log, stated), resolved(log, nuisances))
+        merged = _merged(resolved(log, stated), resolved(log, nuisances))
         columns = estimate_nuisances(
-            log, chosen, encoder=encoder, store=store, nuisances=known, seed=knobs.seed, quiet=quiet
+            log, chosen, encoder=encoder, store=store, nuisances=merged, seed=knobs.seed, quiet=quiet
         )
         if eval_log is not None and columns:
             raise ConfigError(
@@ -227,7 +228,7 @@ def estimate_nuisances(
     *,
     encoder: str | Encoder = "minilm",
     store: EmbeddingStore | None = None,
-    nuisances: Mapping[str, ArrayLike] | None = None,
+    nuisances: Mapping[str, ArrayLike | str] | None = None,
     seed: int = 0,
     quiet: bool = True,
 ) -> dict[str, np.ndarray]:

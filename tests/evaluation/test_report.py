@@ -79,7 +79,10 @@ def test_repeats_are_the_mean_over_other_folds_and_seeds() -> None:
         twice["implicit_rm"].metrics["auroc"].value - twice["naive"].metrics["auroc"].value, abs=1e-12
     )
     assert gain.low < gain.value < gain.high
-    assert "2 times 3-fold" in evaluate_model(model(), log, folds=3, repeats=2).title
+    again = evaluate_model(model(), log, folds=3, repeats=2)
+    assert "2 times 3-fold" in again.title and "--repeats 5" not in again.caption
+    assert "--repeats 5 takes the mean" in evaluate_model(model(), log, folds=3).caption
+    assert "--repeats" not in evaluate_model(model(), log, folds=0).caption
 
 
 @pytest.mark.parametrize(("repeats", "folds"), [(0, 3), (2, 0)])

@@ -435,6 +435,18 @@ def test_a_known_propensity_may_be_a_column_of_the_dataset(base: Path, tmp_path:
     assert trainer.observations.columns["p"].min() == pytest.approx(0.4, abs=0.02)
 
 
+@pytest.mark.parametrize("said", ["configuration", "call"])
+def test_one_click_of_known_propensity_is_read_by_the_method_for_it(
+    base: Path, tmp_path: Path, said: str
+) -> None:
+    log = with_column(clicks_log(), "seen", np.linspace(0.4, 0.9, 400))
+    given = {"e": "seen"}
+    args = knobs(tmp_path, nuisances=given) if said == "configuration" else knobs(tmp_path)
+    trainer = feedback_trainer(log, str(base), args=args, nuisances=given if said == "call" else None)
+    assert trainer.method.key == "known_propensity"
+    assert trainer.observations.columns["e"].min() == pytest.approx(0.4, abs=0.02)
+
+
 @pytest.mark.parametrize(("key", "name"), [("causal_ips", "rho01"), ("upu", "prior")])
 def test_a_column_of_what_is_one_number_for_the_log_holds_that_number_in_each_row(
     base: Path, tmp_path: Path, key: str, name: str

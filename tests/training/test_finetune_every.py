@@ -48,7 +48,8 @@ def log_for(key: str) -> FeedbackLog:
 
 def known(key: str, log: FeedbackLog) -> dict[str, float] | None:
     """Those of the method's nuisances that can be said, so that the test is quick."""
-    made = {name for stage in methods.get(key).stages(observe(log)) for name in stage.makes}
+    method = methods.get(key)
+    made = {*method.reads, *(name for stage in method.stages(observe(log)) for name in stage.makes)}
     return {name: KNOWN[name] for name in made} if made and made <= KNOWN.keys() else None
 
 

@@ -36,6 +36,10 @@ _ESTIMATES_DIFFER = 0.1
 """Shares of rows of two fits that are estimated from samples of them count as different beyond this."""
 
 
+_FEW = 5000
+"""Rows below which the division into folds moves metrics by a hundredth and more."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The table, the model's differences from the others, and the rewards by policy.
@@ -228,6 +232,11 @@ def evaluate_model(
         + (
             "\nRefits are not calibrated: --folds 0 judges the calibrated model, as it is."
             if chosen and rm.calibration
+            else ""
+        )
+        + (
+            "\nOther folds would move these figures, which their intervals do not hold: --repeats 5 takes the mean."
+            if chosen and repeats == 1 and len(log) < _FEW
             else ""
         ),
         rows,

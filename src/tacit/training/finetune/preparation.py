@@ -99,7 +99,9 @@ def prepare(
     nuisances = as_mapping(args.nuisances)
     obs = observed(log, chosen, nuisances)
     reward = reward_head(chosen, obs)
-    chosen.check(as_given(obs, nuisances))  # before anything is loaded: a hopeless log is refused at once
+    chosen.check(
+        as_given(obs, nuisances, chosen)
+    )  # before anything is loaded: a hopeless log is refused at once
     set_seed(args.seed)  # before the head is drawn: one seed, one result
 
     tokenizer = open_tokenizer(

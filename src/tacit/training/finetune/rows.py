@@ -129,9 +129,16 @@ def observed(log: FeedbackLog, method: Method, nuisances: Mapping[str, str | flo
     return obs.with_columns(**columns)
 
 
-def as_given(obs: Observations, nuisances: Mapping[str, Any]) -> Observations:
-    """The observations without what `tacit.finetune` has estimated: a method's `check` asks what its caller knows."""
-    estimated = {name for name, source in nuisances.items() if source == ESTIMATED.format(name)}
+def as_given(obs: Observations, nuisances: Mapping[str, Any], method: Method) -> Observations:
+    """The observations without what `tacit.finetune` has estimated: a method's `check` asks what its caller knows.
+
+    What a method takes from outside alone (`reads`) nobody estimates.
+    """
+    estimated = {
+        name
+        for name, source in nuisances.items()
+        if source == ESTIMATED.format(name) and name not in method.reads
+    }
     return replace(obs, columns={name: obs.columns[name] for name in obs.columns.keys() - estimated})
 
 

@@ -40,7 +40,7 @@ class FinetuneSettings(Settings):
         prompt, response, prompt_id, user_id, session_id, policy, source, max_bad: as for `tacit fit`.
         method: key of the estimator, or auto.
         method_parameters: its parameters.
-        nuisances: numbers that are known, by name, such as `rho01: 0.1`.
+        nuisances: what is known, by name, such as `rho01: 0.1`; or a column of the log, `e: seen`.
         encoder: of the frozen features on which nuisances are estimated, where the method needs any.
         lora: see `AdapterSettings`; without it all weights are trained.
         device: "auto" takes the GPU where there is one; "cpu".
@@ -64,7 +64,7 @@ class FinetuneSettings(Settings):
     max_bad: Annotated[int, Field(ge=0)] | None = None
     method: str = "auto"
     method_parameters: dict[str, Any] = Field(default_factory=dict)
-    nuisances: dict[str, float] = Field(default_factory=dict)
+    nuisances: dict[str, float | str] = Field(default_factory=dict)
     encoder: str = "minilm"
     lora: AdapterSettings | None = None
     device: Literal["auto", "cpu"] = "auto"
