@@ -1,1 +1,1 @@
-"""The command line, one file per verb, thin: parse, call, print."""
+"""The command line, one file or folder per verb, thin: parse, call, print."""
