@@ -78,6 +78,8 @@ def make_feedback(views: Views, logit_N: NDArray[np.float32], seed: int, *, labe
 def seconds(method: Method, views: Views, feedback: Observations, config: TrainingConfig) -> float:
     """Seconds of one fit."""
     obs = feedback if method.reads_gold else feedback.without_gold()
+    if "propensity" in method.needs:  # which has to be handed in
+        obs = obs.with_columns(e=torch.tensor([0.5]))
     who = roster(np.arange(ROWS) // ROWS_PER_PROMPT, config.members, config.seed)
     began = time.perf_counter()
     train_best(method, views, obs, who, config)

@@ -22,6 +22,7 @@ from tacit.evaluation.bench import run as running
 from tacit.evaluation.bench.contenders import ALWAYS, Contender, contenders
 from tacit.evaluation.bench.markdown import ranks
 from tacit.evaluation.bench.results import lines, tidy, write_rows
+from tacit.methods import Method
 
 ONE = {"implicit": "α=0.3", "causal": "scenario 1, α=0.5"}
 
@@ -169,6 +170,11 @@ def test_test_rows_teach_nothing() -> None:
     np.testing.assert_array_equal(running.fit_seeds(other, one, QUICK), running.fit_seeds(usual, one, QUICK))
 
 
+def estimated() -> dict[str, type[Method]]:
+    """Estimators that need not be handed a propensity; of those that do, `oracle_likelihood` takes part."""
+    return {key: kind for key, kind in methods.available().items() if "propensity" not in kind.needs}
+
+
 @pytest.mark.parametrize("suite", ["causal", "worlds"])
 def test_every_estimator_of_a_setting_finishes_under_both_protocols(suite: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
@@ -178,7 +184,7 @@ def test_every_estimator_of_a_setting_finishes_under_both_protocols(suite: str, 
     assert result.refused == ()
     ran = {(score.contender.name, score.contender.protocol) for score in result.scores}
     settings = {"explicit", "pairwise"} if suite == "causal" else {"implicit"}
-    wanted = [key for key, kind in methods.available().items() if kind.setting in settings]
+    wanted = [key for key, kind in estimated().items() if kind.setting in settings]
     assert {(key, protocol) for key in wanted for protocol in ("honest", "oracle")} <= ran
     for score in result.scores:
         assert np.isfinite(score.scores_Sn).all(), score.contender.name
@@ -190,7 +196,10 @@ def test_every_registered_estimator_takes_part_in_some_suite() -> None:
         for suite, case in (("causal", ONE["causal"]), ("worlds", "both"))
         for one in contenders(problem(case_of(suite, case)))
     }
-    assert set(methods.available()) - names == set()
+    assert set(estimated()) - names == set()
+    assert set(methods.available()) - set(estimated()) == {"known_propensity"}
+    with pytest.raises(ConfigError, match="unknown contender 'known_propensity'"):
+        contenders(problem(case_of("worlds", "both")), ["known_propensity"])
 
 
 def test_baselines_stand_beside_whatever_was_asked_for(tmp_path: Path) -> None:

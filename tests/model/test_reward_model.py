@@ -203,7 +203,7 @@ def test_gold_trains_only_where_it_is_asked_for(rm: RewardModel) -> None:
 
 @pytest.mark.parametrize("key", ["naive", "bpr", "nnpu"])
 def test_gold_is_refused_in_one_line_by_a_method_that_would_leave_it_unread(key: str) -> None:
-    readers = "implicit_rm, latent_ml, latent_em, latent_pairs, oracle"
+    readers = "implicit_rm, latent_ml, latent_em, latent_pairs, known_propensity, oracle"
     said = rf"^{key} does not learn from trusted labels, [^\n]*one of {readers},[^\n]*$"
     with pytest.raises(ConfigError, match=said):
         fit(log_of(TABLE, gold="truth"), method=key, encoder="hashing:32", config=QUICK, use_gold=True)

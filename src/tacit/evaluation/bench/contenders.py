@@ -138,7 +138,12 @@ def stopped_by_clean_labels(method: Method) -> Method:
 def known_names() -> set[str]:
     """Everyone who may be asked for by name."""
     references = [*_explicit_references(), *_implicit_references(True), *_implicit_references(False)]
-    return {one.name for one in references} | set(methods.available()) | {"random"}
+    return {one.name for one in references} | set(_estimated()) | {"random"}
+
+
+def _estimated() -> dict[str, type[Method]]:
+    """Estimators that need not be handed a propensity; of those that do, references are, the true one."""
+    return {key: kind for key, kind in methods.available().items() if "propensity" not in kind.needs}
 
 
 def refuse_unknown(key: str, known: set[str]) -> None:
@@ -224,10 +229,10 @@ def _everyone(problem: Problem) -> list[Contender]:
     wanted = {"explicit", "any"} if problem.explicit else {"implicit", "any"}
     several = problem.observations.n_signals > 1
     found = []
-    for key, kind in methods.available().items():
+    for key, kind in _estimated().items():
         pairwise_labels = problem.explicit and kind.setting == "pairwise"
-        if (kind.setting not in wanted and not pairwise_labels) or "propensity" in kind.needs:
-            continue  # of those that have to be handed a propensity, the references are, the true one
+        if kind.setting not in wanted and not pairwise_labels:
+            continue
         if key == "context_only" and problem.context_NC is None:
             continue
         if key == "prompt_only" and problem.texts.prompt is None:
