@@ -286,7 +286,8 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     read = f"{gold_rows:,} trusted labels were read, as asked" if gold_rows else "no clean label was read"
     print(f"  {_head(model)}; {read}")
     print(f"  not told by this log: {info['identification']['not_identified']}")
-    print(f"Next: tacit score {quote(str(folder))} PAIRS.jsonl; read {quote(str(folder / 'README.md'))}")
+    name = quote(str(folder))
+    print(f"Next: tacit score {name} PAIRS.jsonl; tacit report {name} LOG; read {quote(str(folder / 'README.md'))}")
 
 
 def _head(model: RewardModel) -> str:
