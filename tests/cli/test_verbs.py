@@ -641,4 +641,6 @@ def test_a_folder_with_a_space_is_told_as_a_shell_takes_it(tacit: Tacit, here: P
     shutil.copytree(fitted, here / "my rm")
     ran = tacit("fit", "log.jsonl", "--signal", "copied", *SMALL, "--out", "my rm")
     assert ran.status == 0, ran.err
-    assert "Next: tacit score 'my rm' PAIRS.jsonl; tacit report 'my rm' LOG; read 'my rm/README.md'" in ran.out
+    assert (
+        "Next: tacit score 'my rm' PAIRS.jsonl; tacit report 'my rm' LOG; read 'my rm/README.md'" in ran.out
+    )

@@ -287,7 +287,9 @@ def _report(model: RewardModel, folder: Path, *, as_json: bool, quiet: bool) -> 
     print(f"  {_head(model)}; {read}")
     print(f"  not told by this log: {info['identification']['not_identified']}")
     name = quote(str(folder))
-    print(f"Next: tacit score {name} PAIRS.jsonl; tacit report {name} LOG; read {quote(str(folder / 'README.md'))}")
+    print(
+        f"Next: tacit score {name} PAIRS.jsonl; tacit report {name} LOG; read {quote(str(folder / 'README.md'))}"
+    )
 
 
 def _head(model: RewardModel) -> str:
