@@ -252,14 +252,9 @@ def lacks_likelihood(rm: FittedScorer, log: FeedbackLog) -> Lack | None:
         return Lack(
             f"its likelihood needs the context of the fit, and {_listed(lacking)} is not named", context=True
         )
-    sources = rm.info.get("nuisance_sources", {})
-    for name in set(rm.method.reads) & set(rm.info.get("nuisances", ())):
-        if name not in sources:
-            return Lack(f"its likelihood needs the nuisance {name!r}, which its folder does not hold")
-        if isinstance(sources[name], str) and sources[name] not in log.table.column_names:
-            return Lack(
-                f"its likelihood needs the column {sources[name]!r} (nuisance {name}), which this log lacks"
-            )
+    lost = lost_nuisance(rm, log)
+    if rm.method.reads and lost is not None:
+        return Lack(f"its likelihood needs {lost}")
     first = observe_as_fitted(rm, log.take([0]))
     zeros = {
         head.name: torch.zeros(1) if head.scalar else torch.zeros(1, len(head.bias)) for head in rm.heads
@@ -267,6 +262,17 @@ def lacks_likelihood(rm: FittedScorer, log: FeedbackLog) -> Lack | None:
     if rm.method.log_likelihood(zeros, first) is None:
         many = "s" if first.n_signals > 1 else ""
         return Lack(f"it gives no likelihood of {first.n_signals} signal{many}")
+    return None
+
+
+def lost_nuisance(rm: FittedScorer, log: FeedbackLog) -> str | None:
+    """What the fit was handed and neither its folder nor this log holds, in words; None where nothing is lost."""
+    sources = rm.info.get("nuisance_sources", {})
+    for name in rm.info.get("nuisances", ()):
+        if name not in sources:
+            return f"the nuisance {name!r}, which its folder does not hold"
+        if isinstance(sources[name], str) and sources[name] not in log.table.column_names:
+            return f"the column {sources[name]!r} (nuisance {name}), which this log lacks"
     return None
 
 
@@ -315,6 +321,7 @@ __all__ = [
     "Overlap",
     "lacks_likelihood",
     "log_of_fit",
+    "lost_nuisance",
     "observe_as_fitted",
     "overlap_with_calibration",
     "overlap_with_fit",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +154,7 @@ def _cross_fitted(y_N: Floats, x_NS: Floats, fold_N: NDArray[np.int64], *, const
     return predicted_N
 
 
-def _ridge(constant: bool):  # type: ignore[no-untyped-def]
+def _ridge(constant: bool) -> Any:
     from sklearn.linear_model import RidgeCV
 
     return RidgeCV(alphas=list(_PENALTIES), fit_intercept=constant)
